@@ -1,0 +1,104 @@
+"""The catalogue: which frameworks and flavors can be named. Data in `catalogue.json`, its shape here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from trainyard.model.text import Text
+
+
+class Accelerator(StrEnum):
+    NONE = "none"
+    NVIDIA = "nvidia"
+    ASCEND = "ascend"
+
+
+class Framework(BaseModel):
+    """An image that a script can run in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: Text
+    version: str
+    """The tutorial's spelling of the version where it has one."""
+    backend: str = "aws_batch"
+    """Name of the compute backend in the registry of `compute`."""
+    accelerator: Accelerator
+    python: str
+    """`3.11`: the interpreter that the script gets."""
+    provides: list[str] = []
+    """Distributions that the image already holds, normalised names."""
+    job_definition: str = ""
+    """Logical name of the job definition; the operator's stack maps it to an ARN."""
+    cuda: str | None = None
+    cann: str | None = None
+    retired: bool = False
+    """Kept as history: it cannot be chosen any more."""
+    replaced_by: str | None = None
+    note: Text | None = None
+
+
+class Price(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    usd_per_hour: float = Field(ge=0)
+    date: str
+    """The day the price was read off, ISO 8601."""
+
+
+class Flavor(BaseModel):
+    """A size of machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: Text
+    vcpus: int = Field(gt=0)
+    memory_mib: int = Field(gt=0)
+    accelerator: Accelerator
+    accelerators: int = 0
+    accelerator_model: str = ""
+    accelerator_memory_gib: int = 0
+    instance: str = ""
+    queue: str = ""
+    """Logical name of the job queue; the operator's stack maps it to an ARN."""
+    prices: dict[str, Price] = {}
+    """On-demand price by region."""
+    retired: bool = False
+
+
+class Catalogue(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frameworks: list[Framework]
+    flavors: list[Flavor]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for kind, entries in (("framework", self.frameworks), ("flavor", self.flavors)):
+            names = [entry.name for entry in entries]
+            if len(set(names)) != len(names):
+                raise ValueError(f"a {kind} is named twice")
+        known = {framework.name for framework in self.frameworks}
+        for framework in self.frameworks:
+            if framework.replaced_by and framework.replaced_by not in known:
+                raise ValueError(f"{framework.name} is replaced by an unknown {framework.replaced_by}")
+        return self
+
+    def framework(self, name: str) -> Framework | None:
+        return next((entry for entry in self.frameworks if entry.name == name), None)
+
+    def flavor(self, name: str) -> Flavor | None:
+        return next((entry for entry in self.flavors if entry.name == name), None)
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """The catalogue that ships with the package, read once."""
+    return Catalogue.model_validate_json(files("trainyard.model").joinpath("catalogue.json").read_bytes())

@@ -1,0 +1,102 @@
+"""The events on the bus: what a changed row amounts to. `publish_changes` is the only one that sends them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from trainyard.model.repository import Push
+from trainyard.model.run import FacetState, Run, RunState
+
+SOURCE = "trainyard"
+
+
+class EventName(StrEnum):
+    """The bus's `detail-type`."""
+
+    PUSH_RECEIVED = "push.received"
+    RUN_REQUESTED = "run.requested"
+    RUN_REJECTED = "run.rejected"
+    RUN_ADMITTED = "run.admitted"
+    RUN_QUEUED = "run.queued"
+    RUN_STARTING = "run.starting"
+    RUN_RUNNING = "run.running"
+    RUN_FINISHED = "run.finished"
+    RUN_STOP_REQUESTED = "run.stop_requested"
+    RUN_INDEXED = "run.indexed"
+    RUN_EVALUATED = "run.evaluated"
+
+
+class PushEvent(BaseModel):
+    """Detail of `push.received`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    push_id: str
+    repository: str
+    ref: str
+    commit: str
+    at: datetime
+
+
+class RunEvent(BaseModel):
+    """Detail of every `run.*`. A hint: whoever acts on it reads the run first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    project: str
+    name: str
+    state: RunState
+    attempt: int
+    version: int
+    commit: str | None
+    verdict: str | None
+    at: datetime
+
+
+_EVENT_OF_STATE = {
+    RunState.REQUESTED: EventName.RUN_REQUESTED,
+    RunState.REJECTED: EventName.RUN_REJECTED,
+    RunState.ADMITTED: EventName.RUN_ADMITTED,
+    RunState.QUEUED: EventName.RUN_QUEUED,
+    RunState.STARTING: EventName.RUN_STARTING,
+    RunState.RUNNING: EventName.RUN_RUNNING,
+    RunState.SUCCEEDED: EventName.RUN_FINISHED,
+    RunState.FAILED: EventName.RUN_FINISHED,
+    RunState.STOPPED: EventName.RUN_FINISHED,
+    RunState.TIMED_OUT: EventName.RUN_FINISHED,
+}
+
+
+def run_event_name(old: Run | None, new: Run) -> EventName | None:
+    """The one event that the change from `old` to `new` is, or None where nobody needs to hear of it."""
+    if old is None or (old.state, old.attempt) != (new.state, new.attempt):
+        return _EVENT_OF_STATE[new.state]
+    if old.stop is None and new.stop is not None:
+        return EventName.RUN_STOP_REQUESTED
+    if old.logs != new.logs and new.logs.state is not FacetState.NONE:
+        return EventName.RUN_INDEXED
+    if old.evaluation != new.evaluation and new.evaluation.state is not FacetState.NONE:
+        return EventName.RUN_EVALUATED
+    return None
+
+
+def run_event(run: Run) -> RunEvent:
+    return RunEvent(
+        run_id=run.id,
+        project=run.project,
+        name=run.name,
+        state=run.state,
+        attempt=run.attempt,
+        version=run.version,
+        commit=run.commit,
+        verdict=run.evaluation.verdict,
+        at=run.updated_at,
+    )
+
+
+def push_event(push: Push) -> PushEvent:
+    return PushEvent(push_id=push.id, repository=push.repository, ref=push.ref, commit=push.commit, at=push.received_at)

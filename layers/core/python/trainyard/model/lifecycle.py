@@ -1,0 +1,188 @@
+"""The run's state machine: pure functions from a run and something that happened to the run afterwards.
+
+Each returns the very same object where nothing changes: the event came twice, late or out of order. Nothing here ever
+moves a state backwards within an attempt, and a final state is final.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from trainyard.model.finding import FindingCount
+from trainyard.model.repository import Sha
+from trainyard.model.run import (
+    EvaluationFacet,
+    FailureReason,
+    Job,
+    LogsFacet,
+    Run,
+    RunState,
+    StopRequest,
+    SubmissionClaim,
+    Transition,
+)
+from trainyard.model.spec import RunSpec
+from trainyard.model.text import Text
+
+
+class JobPhase(StrEnum):
+    """Where a backend's job stands, in the words that all backends share."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Observation(BaseModel):
+    """What a backend said about a job at one moment, with what the attempt itself left where it had ended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job_id: str
+    attempt: int
+    """From 1."""
+    phase: JobPhase
+    at: datetime
+    ended_as: RunState | None = None
+    """For a phase that ended: the final state that the attempt's result and the backend's reason amount to."""
+    exit_code: int | None = None
+    failure: FailureReason | None = None
+    waiting: Text | None = None
+
+
+_STATE_OF_PHASE = {
+    JobPhase.QUEUED: RunState.QUEUED,
+    JobPhase.STARTING: RunState.STARTING,
+    JobPhase.RUNNING: RunState.RUNNING,
+    JobPhase.SUCCEEDED: RunState.SUCCEEDED,
+    JobPhase.FAILED: RunState.FAILED,
+}
+
+
+def admit(run: Run, spec: RunSpec, commit: Sha, findings: FindingCount, at: datetime) -> Run:
+    """Validation found no error: the run may be submitted. One that was stopped meanwhile stays stopped."""
+    if run.state is not RunState.REQUESTED:
+        return run
+    return _move(run, RunState.ADMITTED, at, spec=spec, commit=commit, findings=findings)
+
+
+def reject(run: Run, findings: FindingCount, at: datetime, commit: Sha | None = None) -> Run:
+    """Validation found errors: it ends here, before anything was paid for."""
+    if run.state is not RunState.REQUESTED:
+        return run
+    return _move(run, RunState.REJECTED, at, findings=findings, commit=commit or run.commit)
+
+
+def claim_submission(run: Run, token: str, at: datetime, lease: timedelta) -> Run:
+    """Take the right to submit, for as long as `lease`.
+
+    The caller holds the claim if `token` is in the run that was stored. A claim whose lease has run out belongs to a
+    function that died: it may be taken over, because whoever takes it looks the job's name up before submitting.
+    """
+    if run.state is not RunState.ADMITTED:
+        return run
+    if run.claim is not None and run.claim.token != token and at < run.claim.at + lease:
+        return run
+    return _change(run, at, claim=SubmissionClaim(token=token, at=at))
+
+
+def submitted(run: Run, job: Job, at: datetime) -> Run:
+    """The backend took the job. It may have said more about it already, so only the job is noted then."""
+    if run.job is not None:
+        return run
+    if run.state is not RunState.ADMITTED:
+        return run if run.state.is_final else _change(run, at, job=job, claim=None)
+    return _move(run, RunState.QUEUED, at, job=job, claim=None, attempt=1)
+
+
+def observe(run: Run, seen: Observation) -> Run:
+    """The backend's word on the run's job. Older attempts, other jobs and steps back are ignored."""
+    if run.state.is_final or (run.job is not None and run.job.id != seen.job_id):
+        return run
+    state = seen.ended_as or _STATE_OF_PHASE[seen.phase]
+    if (seen.attempt, state.rank) < (run.attempt, run.state.rank):
+        return run
+    if (seen.attempt, state) == (run.attempt, run.state):
+        return run if seen.waiting == run.waiting else _change(run, seen.at, waiting=seen.waiting)
+    return _move(
+        run,
+        state,
+        seen.at,
+        attempt=seen.attempt,
+        waiting=seen.waiting,
+        exit_code=seen.exit_code,
+        failure=seen.failure,
+        claim=None,
+    )
+
+
+def request_stop(run: Run, by: str, at: datetime) -> Run:
+    """Somebody wants it stopped. Before a submission it simply stops; afterwards the wish is kept until the end.
+
+    While a submission is under way nobody knows whether there is a job, so the wish waits for the job.
+    """
+    if run.state.is_final or run.stop is not None:
+        return run
+    stop = StopRequest(by=by, at=at)
+    nothing_submitted = run.state is RunState.REQUESTED or (run.state is RunState.ADMITTED and run.claim is None)
+    if nothing_submitted:
+        return _move(run, RunState.STOPPED, at, stop=stop)
+    return _change(run, at, stop=stop)
+
+
+def stop_unsubmitted(run: Run, token: str, at: datetime) -> Run:
+    """The holder of the claim looked, found no job, and a stop is wished: it ends without one."""
+    holds_claim = run.claim is not None and run.claim.token == token
+    if run.state is not RunState.ADMITTED or run.stop is None or not holds_claim:
+        return run
+    return _move(run, RunState.STOPPED, at, claim=None)
+
+
+def fail_submission(run: Run, failure: FailureReason, at: datetime) -> Run:
+    """The backend refused the job for good."""
+    if run.state is not RunState.ADMITTED:
+        return run
+    return _move(run, RunState.FAILED, at, claim=None, failure=failure)
+
+
+def logs_indexed(run: Run, logs: LogsFacet, failure: FailureReason | None, at: datetime) -> Run:
+    """The log is readable as a whole. What it tells about a failure is more precise than what the backend knew."""
+    if run.logs == logs:
+        return run
+    known = run.failure
+    if failure is not None and known is not None:
+        failure = failure.model_copy(update={"last_lines": failure.last_lines or known.last_lines})
+    return _change(run, at, logs=logs, failure=(failure or known) if run.state is not RunState.SUCCEEDED else known)
+
+
+def evaluated(run: Run, evaluation: EvaluationFacet, at: datetime) -> Run:
+    return run if run.evaluation == evaluation else _change(run, at, evaluation=evaluation)
+
+
+def status_reported(run: Run, status: str, at: datetime) -> Run:
+    return run if run.reported == status else _change(run, at, reported=status)
+
+
+def mark_deleted(run: Run, at: datetime) -> Run:
+    """Only a run that has ended can be deleted; deleting twice is the same as once."""
+    if not run.state.is_final or run.deleted_at is not None:
+        return run
+    return _change(run, at, deleted_at=at)
+
+
+def _move(run: Run, state: RunState, at: datetime, **changes: object) -> Run:
+    attempt = changes.get("attempt", run.attempt)
+    assert isinstance(attempt, int)
+    step = Transition(state=state, attempt=attempt, at=at)
+    changes.setdefault("waiting", None)
+    return _change(run, at, state=state, timeline=[*run.timeline, step], **changes)
+
+
+def _change(run: Run, at: datetime, **changes: object) -> Run:
+    # A late event must not turn the clock back.
+    return run.model_copy(update={**changes, "updated_at": max(run.updated_at, at)})

@@ -1,0 +1,63 @@
+"""What an attempt left: `runs/{id}/attempts/{n}/result.json`, written by the runner at its very end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from trainyard.model.request import Sha256
+from trainyard.model.text import Text
+
+
+class Ending(StrEnum):
+    """How an attempt ended, as the runner saw it."""
+
+    SUCCEEDED = "succeeded"
+    SCRIPT_FAILED = "script_failed"
+    STOPPED = "stopped"
+    TIMED_OUT = "timed_out"
+    SETUP_FAILED = "setup_failed"
+    """Code, inputs or packages could not be made ready; the script never started."""
+
+
+class OutputFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    """Relative to `output_path`."""
+    size: int
+    sha256: Sha256
+
+
+class Stage(BaseModel):
+    """One stage of the attempt with its wall time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    started_at: datetime
+    seconds: float
+
+
+class AttemptResult(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    run_id: str
+    attempt: int
+    ending: Ending
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: Text | None = None
+    """Why, in a sentence, where it did not succeed."""
+    last_lines: list[str] = []
+    """The last lines that the script printed, where it did not succeed."""
+    stages: list[Stage] = []
+    log_bytes: int = 0
+    outputs: list[OutputFile] = []
+    aim_files: list[OutputFile] = []
+    packages: list[str] = []
+    """`name==version` of what the script's environment holds."""
+    environment_cached: bool = False
+    finished_at: datetime

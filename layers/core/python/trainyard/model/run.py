@@ -1,0 +1,171 @@
+"""A training run as it is known at one moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trainyard.model.finding import FindingCount
+from trainyard.model.repository import FullName, Sha
+from trainyard.model.spec import RunSpec
+from trainyard.model.text import Text
+
+
+class RunState(StrEnum):
+    """requested -> rejected | admitted -> queued -> starting -> running -> succeeded | failed | stopped | timed_out"""
+
+    REQUESTED = "requested"
+    REJECTED = "rejected"
+    ADMITTED = "admitted"
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    TIMED_OUT = "timed_out"
+
+    @property
+    def is_final(self) -> bool:
+        return self in _FINAL
+
+    @property
+    def rank(self) -> int:
+        """Position on the way forward; all final states share the last one."""
+        return _RANK[self]
+
+
+_FINAL = frozenset({RunState.REJECTED, RunState.SUCCEEDED, RunState.FAILED, RunState.STOPPED, RunState.TIMED_OUT})
+_WAY = (RunState.REQUESTED, RunState.ADMITTED, RunState.QUEUED, RunState.STARTING, RunState.RUNNING)
+_RANK = {state: position for position, state in enumerate(_WAY)} | {state: len(_WAY) for state in _FINAL}
+
+
+class Origin(StrEnum):
+    """Who or what asked for the run."""
+
+    PUSH = "push"
+    FORM = "form"
+    API = "api"
+    RERUN = "rerun"
+
+
+class FacetState(StrEnum):
+    """The small state beside the run's own: logs and evaluation each have one."""
+
+    NONE = "none"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Transition(BaseModel):
+    """One step of the timeline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: RunState
+    attempt: int
+    at: datetime
+
+
+class Job(BaseModel):
+    """The backend's job that carries the run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str
+    id: str
+    queue: str = ""
+
+
+class SubmissionClaim(BaseModel):
+    """Who is submitting the job right now. It keeps two deliveries of one event from submitting at the same moment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: str
+    at: datetime
+
+
+class StopRequest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str
+    at: datetime
+
+
+class FailureReason(BaseModel):
+    """Why a run did not succeed, as precisely as it could be found out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    """script | setup | out_of_memory | killed | no_space | nan | timeout | host | platform"""
+    message: Text
+    file: str | None = None
+    """In the user's code."""
+    line: int | None = None
+    last_lines: list[str] = []
+
+
+class LogsFacet(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: FacetState = FacetState.NONE
+    lines: int = 0
+    bytes: int = 0
+
+
+class EvaluationFacet(BaseModel):
+    """The verdict and the key figures; the whole evaluation lies in S3."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: FacetState = FacetState.NONE
+    verdict: str | None = None
+    """passed | failed | not_required"""
+    best: dict[str, float] = {}
+    last: dict[str, float] = {}
+
+
+class Run(BaseModel):
+    """One training run. `version` rises with every write; the store refuses a write on an older one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    version: int = 0
+    name: str
+    project: FullName
+    origin: Origin
+    requested_by: str
+    commit: Sha | None = None
+    ref: str | None = None
+    push_id: str | None = None
+    rerun_of: str | None = None
+    spec: RunSpec | None = None
+    """None where the repository's file could not be read; such a run is rejected."""
+    state: RunState = RunState.REQUESTED
+    attempt: int = 0
+    """0 before the first attempt; it rises when the backend starts over."""
+    timeline: list[Transition] = []
+    findings: FindingCount = Field(default_factory=FindingCount)
+    claim: SubmissionClaim | None = None
+    job: Job | None = None
+    waiting: Text | None = None
+    """Why it is not running yet, and what would change that."""
+    stop: StopRequest | None = None
+    failure: FailureReason | None = None
+    exit_code: int | None = None
+    logs: LogsFacet = Field(default_factory=LogsFacet)
+    evaluation: EvaluationFacet = Field(default_factory=EvaluationFacet)
+    reported: str = ""
+    """What was last told to the git host, so that it is told once."""
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+    def reached(self, state: RunState) -> datetime | None:
+        """When it first reached `state`."""
+        return next((step.at for step in self.timeline if step.state is state), None)

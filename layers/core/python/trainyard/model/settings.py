@@ -1,0 +1,42 @@
+"""What a function is told by its environment, read on first use and never at import."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Every variable is `TRAINYARD_` and the field's name in capitals. Empty: this function does not need it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    table: str = Field("", description="Name of the DynamoDB table.")
+    bucket: str = Field("", description="Name of the S3 bucket.")
+    bus: str = Field("", description="Name of the EventBridge bus.")
+    secrets_prefix: str = Field("/trainyard", description="Prefix of the SSM parameters that hold secrets.")
+    public_url: str = Field("", description="Address under which people reach the API; empty: taken from the request.")
+    git_base_url: str = Field("", description="Root of the embedded git host's clone addresses, where there is one.")
+    job_queues: dict[str, str] = Field({}, description="JSON: a flavor's queue name to the job queue's ARN.")
+    job_definitions: dict[str, str] = Field({}, description="JSON: a framework's job definition name to its ARN.")
+    allow_loopback_http: bool = Field(False, description="Git over plain http to loopback addresses is allowed.")
+
+    @classmethod
+    def from_environment(cls, environment: dict[str, str]) -> Settings:
+        """ValueError with every wrong variable at once: a wrong deployment is a bug, not a user's error."""
+        import json
+
+        values: dict[str, object] = {}
+        for name in cls.model_fields:
+            raw = environment.get(f"TRAINYARD_{name.upper()}")
+            if raw:
+                values[name] = json.loads(raw) if name in ("job_queues", "job_definitions") else raw
+        return cls.model_validate(values)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings.from_environment(dict(os.environ))

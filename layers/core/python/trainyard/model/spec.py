@@ -1,0 +1,218 @@
+"""What a user asks for: the model behind `trainyard.yaml`, the form and the API alike."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from trainyard.model.repository import FullName
+
+RUN_NAME = r"^[A-Za-z0-9_-]{1,50}$"
+# Names of arguments and variables: what `argparse` and a shell both take.
+ARGUMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+# The runner's own words; a script that could set them could pretend to be the platform.
+RESERVED_ENVIRONMENT = re.compile(r"(AWS|TRAINYARD|MA|LD|UV|PIP|PYTHON(?!UNBUFFERED|HASHSEED))_?.*")
+OUTPUT_ARGUMENT = "output_path"
+AIM_ARGUMENT = "aim_repo"
+
+MIN_TIMEOUT = timedelta(minutes=1)
+MAX_TIMEOUT = timedelta(days=14)
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d)\s*")
+_UNIT = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_duration(value: Any) -> Any:
+    """`90s`, `30m`, `2h`, `1d` or a number of seconds; anything else is left for pydantic to refuse."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    if isinstance(value, int | float):
+        return timedelta(seconds=value)
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise ValueError("write a duration as 90s, 30m, 2h or 1d")
+    try:
+        return timedelta(**{_UNIT[match[2]]: float(match[1])})
+    except OverflowError:
+        raise ValueError("that duration is too long") from None
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest exact spelling that `parse_duration` reads back: `2h`, `90s`."""
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{seconds:g}s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration, json_schema_input_type=str | float),
+    PlainSerializer(format_duration, return_type=str),
+]
+Scalar = str | bool | int | float
+"""A value of a hyperparameter: what YAML can write on one line."""
+
+
+class Input(BaseModel):
+    """Where an argument's files come from: exactly one of `dataset`, `model` and `run`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: FullName | None = Field(None, description="A data set repository, owner/name.")
+    model: FullName | None = Field(None, description="A model repository, owner/name.")
+    run: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        None, description="The id of a former run whose output is used, or `latest OWNER/PROJECT`."
+    )
+    revision: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        None, description="Branch, tag or commit of the repository; its default branch if left out."
+    )
+    path: Annotated[str, StringConstraints(max_length=500)] = Field(
+        "", description="One file or folder in it; all of it if left out. A file is passed as a file."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(source is not None for source in (self.dataset, self.model, self.run)) != 1:
+            raise ValueError("name exactly one of dataset, model and run")
+        if self.run is not None and self.revision is not None:
+            raise ValueError("a run's output has no revision; leave it out")
+        return self
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        return relative_path(path)
+
+
+class PushTrigger(BaseModel):
+    """Which pushes start the run: shell patterns, any branch if nothing is said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    branches: list[str] | None = Field(None, description="Branches, as shell patterns; `**` also crosses slashes.")
+    tags: list[str] | None = Field(None, description="Tags, as shell patterns.")
+    paths: list[str] | None = Field(None, description="Only pushes that touch one of these paths.")
+
+
+class Triggers(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    push: PushTrigger | None = None
+
+
+class EvaluationSpec(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    require: dict[str, str] = Field({}, description='What must hold at the end, such as {accuracy: ">= 0.9"}.')
+
+
+class RunSpec(BaseModel):
+    """One training run as a user describes it, in the file, the form or the API."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on: Triggers = Field(default_factory=lambda: Triggers(push=PushTrigger()), description="What starts it.")
+    description: Annotated[str, StringConstraints(max_length=500)] = ""
+    code_dir: Annotated[str, StringConstraints(max_length=255)] = Field(
+        "", description="Folder of the code; root if empty."
+    )
+    boot_file: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
+        description="The Python file to run, relative to code_dir."
+    )
+    framework: str = Field(description="A framework's name in the catalogue.")
+    flavor: str = Field(description="A flavor's name in the catalogue.")
+    inputs: dict[str, Input] = Field({}, description="Argument name to where its files come from.")
+    hyperparameters: dict[str, Scalar] = Field({}, description="`epochs: 10` becomes `--epochs 10`.")
+    env: dict[str, str] = Field({}, description="Environment variables of the script.")
+    output: bool = Field(True, description="Pass --output_path and keep what the script writes there.")
+    aim: bool = Field(False, description="Pass --aim_repo and read the Aim repository at the end.")
+    timeout: Duration = Field(timedelta(hours=24), description="How long an attempt may train: 30m, 2h, 1d.")
+    retries: Annotated[int, Field(ge=0, le=9)] = Field(
+        0, description="Further attempts when the host fails or is reclaimed."
+    )
+    evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec)
+
+    @field_validator("code_dir", "boot_file")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        return relative_path(path)
+
+    @field_validator("boot_file")
+    @classmethod
+    def _is_python(cls, path: str) -> str:
+        if not path.endswith(".py"):
+            raise ValueError("the boot file must be a .py file")
+        return path
+
+    @field_validator("timeout")
+    @classmethod
+    def _bounded(cls, timeout: timedelta) -> timedelta:
+        if not MIN_TIMEOUT <= timeout <= MAX_TIMEOUT:
+            raise ValueError(f"choose from {format_duration(MIN_TIMEOUT)} to {format_duration(MAX_TIMEOUT)}")
+        return timeout
+
+    @field_validator("env")
+    @classmethod
+    def _environment(cls, env: dict[str, str]) -> dict[str, str]:
+        if len(env) > 100:
+            raise ValueError("at most 100 environment variables")
+        for name, value in env.items():
+            if not ENVIRONMENT_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a name of an environment variable")
+            if RESERVED_ENVIRONMENT.fullmatch(name):
+                raise ValueError(f"{name} is reserved for the platform; choose another name")
+            if len(value) > 4096 or "\0" in value:
+                raise ValueError(f"the value of {name} is longer than 4096 characters or holds a null byte")
+        return env
+
+    @model_validator(mode="after")
+    def _arguments(self) -> Self:
+        names = [*self.inputs, *self.hyperparameters]
+        for name in names:
+            if not ARGUMENT_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} cannot be the name of an argument")
+            if name in (OUTPUT_ARGUMENT, AIM_ARGUMENT):
+                raise ValueError(f"{name} is set by the platform: use `output: true` or `aim: true`")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} is both an input and a hyperparameter")
+        if len(self.hyperparameters) > 100 or len(self.inputs) > 50:
+            raise ValueError("at most 100 hyperparameters and 50 inputs")
+        return self
+
+    @property
+    def boot_path(self) -> str:
+        """The boot file's path from the repository's root."""
+        return f"{self.code_dir}/{self.boot_file}" if self.code_dir else self.boot_file
+
+
+class RunFile(BaseModel):
+    """`trainyard.yaml`: the runs of a repository by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    runs: dict[Annotated[str, StringConstraints(pattern=RUN_NAME)], RunSpec] = Field(min_length=1, max_length=100)
+
+
+def relative_path(path: str) -> str:
+    """`path` with single slashes and none at its ends. ValueError where it leaves the folder it is relative to."""
+    if "\\" in path or "\0" in path or path.startswith("/"):
+        raise ValueError("write a path relative to the repository, with forward slashes")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ValueError("a path may not contain ..")
+    return "/".join(parts)

@@ -1,0 +1,75 @@
+"""Access tokens: made once, shown once, stored as a hash, compared by looking the hash up."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from datetime import UTC, datetime
+
+from trainyard.model.errors import Unauthenticated
+from trainyard.model.repository import AccessToken, Scope
+from trainyard.model.text import Text
+from trainyard.store.table import Table
+
+TOKEN_PREFIX = "ty_"  # noqa: S105 - not a secret: it lets secret scanners recognise one
+_WRONG = Text(
+    en="User name or token is wrong or has expired. Make a new token and sign in with your user name and it.",
+    zh="用户名或令牌错误，或令牌已过期。请新建令牌，并使用用户名和令牌登录。",
+)
+
+
+def issue_token(
+    table: Table, user: str, scopes: list[Scope], name: str = "", expires_at: datetime | None = None
+) -> tuple[str, AccessToken]:
+    """A new token: the secret, which is never to be had again, and the row that was stored."""
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    digest = token_digest(secret)
+    token = AccessToken(
+        id=digest[:12],
+        digest=digest,
+        user=user,
+        name=name,
+        scopes=scopes,
+        created_at=datetime.now(UTC),
+        expires_at=expires_at,
+    )
+    table.create_token(token)
+    return secret, token
+
+
+def authenticate(table: Table, authorization: str | None) -> AccessToken | None:
+    """The token behind an Authorization header: `Bearer SECRET`, or `Basic USER:SECRET` as git sends it.
+
+    None without a header. Unauthenticated if it is wrong in any way, always with the same words. Only the hash is
+    looked up, so how long the answer takes tells nothing about a secret.
+    """
+    if not authorization:
+        return None
+    user, secret = _credentials(authorization)
+    token = table.token(token_digest(secret))
+    if token is None or (user is not None and user != token.user):
+        raise Unauthenticated(_WRONG)
+    if token.expires_at is not None and token.expires_at <= datetime.now(UTC):
+        raise Unauthenticated(_WRONG)
+    return token
+
+
+def token_digest(secret: str) -> str:
+    # The secret has 256 random bits: nothing to guess, so a slow password hash would only cost time.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _credentials(authorization: str) -> tuple[str | None, str]:
+    scheme, _, value = authorization.strip().partition(" ")
+    if scheme.lower() == "bearer" and value:
+        return None, value.strip()
+    if scheme.lower() == "basic":
+        try:
+            user, colon, secret = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise Unauthenticated(_WRONG) from None
+        if colon:
+            return user, secret
+    raise Unauthenticated(_WRONG)

@@ -1,0 +1,47 @@
+"""boto3 clients, made on first use and kept for the life of the process."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_ssm import SSMClient
+
+CONNECT_TIMEOUT_SECONDS = 3
+READ_TIMEOUT_SECONDS = 20
+
+
+@cache
+def client(service: str) -> Any:
+    """A boto3 client whose every call is bounded: short time limits and three tries."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        # Presigned addresses must carry the region's own host and SigV4, or browsers are redirected and refused.
+        signature_version="s3v4" if service == "s3" else None,
+    )
+    # The stubs know every service by a literal of its own; here the name is a parameter.
+    make: Any = boto3.client
+    return make(service, config=config)
+
+
+def dynamodb() -> DynamoDBClient:
+    table: DynamoDBClient = client("dynamodb")
+    return table
+
+
+def s3() -> S3Client:
+    objects: S3Client = client("s3")
+    return objects
+
+
+def ssm() -> SSMClient:
+    parameters: SSMClient = client("ssm")
+    return parameters

@@ -1,0 +1,78 @@
+"""Where each object lies in the bucket. The only place that spells keys."""
+
+from __future__ import annotations
+
+
+def request_key(run_id: str) -> str:
+    return f"runs/{run_id}/request.json"
+
+
+def code_key(run_id: str) -> str:
+    return f"runs/{run_id}/code.tar.gz"
+
+
+def findings_key(run_id: str) -> str:
+    return f"runs/{run_id}/findings.json"
+
+
+def attempt_prefix(run_id: str, attempt: int) -> str:
+    return f"runs/{run_id}/attempts/{attempt}/"
+
+
+def log_chunk_prefix(run_id: str, attempt: int) -> str:
+    return f"{attempt_prefix(run_id, attempt)}log/"
+
+
+def log_chunk_key(run_id: str, attempt: int, offset: int) -> str:
+    """`offset`: of the chunk's first byte in the attempt's uncompressed log, so that one list call finds any place."""
+    return f"{log_chunk_prefix(run_id, attempt)}{offset:016d}.gz"
+
+
+def log_chunk_offset(key: str) -> int:
+    return int(key.rsplit("/", 1)[1].removesuffix(".gz"))
+
+
+def result_key(run_id: str, attempt: int) -> str:
+    return f"{attempt_prefix(run_id, attempt)}result.json"
+
+
+def owner_key(run_id: str, attempt: int) -> str:
+    """Written once, by the job that runs the attempt; a second job of the same run finds it and leaves."""
+    return f"{attempt_prefix(run_id, attempt)}owner.json"
+
+
+def output_prefix(run_id: str) -> str:
+    return f"runs/{run_id}/output/"
+
+
+def aim_prefix(run_id: str) -> str:
+    return f"runs/{run_id}/aim/"
+
+
+def log_key(run_id: str) -> str:
+    return f"runs/{run_id}/log.gz"
+
+
+def log_index_key(run_id: str) -> str:
+    return f"runs/{run_id}/log.index.json"
+
+
+def metrics_key(run_id: str) -> str:
+    return f"runs/{run_id}/metrics.json"
+
+
+def evaluation_key(run_id: str) -> str:
+    return f"runs/{run_id}/evaluation.json"
+
+
+def delivery_key(push_id: str) -> str:
+    """The webhook as it arrived, kept before anything is done with it."""
+    return f"deliveries/{push_id}.json"
+
+
+def content_key(repository: str, sha256: str) -> str:
+    """A file of a repository by its SHA-256; Git LFS objects and small git blobs that are inputs share the place.
+
+    Per repository, because a store shared by all would give an object to anyone who knows its name.
+    """
+    return f"lfs/{repository}/{sha256[:2]}/{sha256[2:4]}/{sha256}"

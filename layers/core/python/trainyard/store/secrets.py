@@ -1,0 +1,61 @@
+"""Secrets in SSM SecureString parameters: webhook secrets and host tokens. Never in the table, a log or a message."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+# A changed secret is noticed after at most this long; without it every webhook would cost one call.
+_KEPT_SECONDS = 60.0
+
+
+class Secrets:
+    """Parameters under one prefix."""
+
+    def __init__(self, prefix: str, client: SSMClient | None = None) -> None:
+        self._prefix = prefix.rstrip("/")
+        self._given = client
+        self._kept: dict[str, tuple[float, str | None]] = {}
+
+    @property
+    def _ssm(self) -> SSMClient:
+        if self._given is None:
+            from trainyard.store.clients import ssm
+
+            self._given = ssm()
+        return self._given
+
+    def get(self, name: str) -> str | None:
+        """The secret, or None if there is none. A just-changed one may be answered for up to a minute."""
+        kept = self._kept.get(name)
+        if kept is not None and kept[0] > time.monotonic():
+            return kept[1]
+        try:
+            answer = self._ssm.get_parameter(Name=f"{self._prefix}/{name}", WithDecryption=True)
+            value: str | None = answer["Parameter"]["Value"]
+        except self._ssm.exceptions.ParameterNotFound:
+            value = None
+        self._kept[name] = (time.monotonic() + _KEPT_SECONDS, value)
+        return value
+
+    def put(self, name: str, value: str) -> None:
+        self._ssm.put_parameter(Name=f"{self._prefix}/{name}", Value=value, Type="SecureString", Overwrite=True)
+        self._kept.pop(name, None)
+
+    def delete(self, name: str) -> None:
+        self._kept.pop(name, None)
+        try:
+            self._ssm.delete_parameter(Name=f"{self._prefix}/{name}")
+        except self._ssm.exceptions.ParameterNotFound:
+            return
+
+
+def webhook_secret_name(repository: str) -> str:
+    return f"webhooks/{repository}"
+
+
+def host_token_name(repository: str) -> str:
+    return f"hosts/{repository}"

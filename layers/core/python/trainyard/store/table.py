@@ -1,0 +1,307 @@
+"""The table: runs, repositories, pushes, access tokens. One row each, the document as JSON beside what is indexed.
+
+| row        | pk                      | in `by_project` (project, sort)  | in `active` (active, sort) |
+|------------|-------------------------|----------------------------------|----------------------------|
+| run        | `RUN#{id}`              | project, id                      | `run` until it has ended   |
+| repository | `REPOSITORY#{name}`     | `REPOSITORY#{owner}`, name       |                            |
+| push       | `PUSH#{id}`             | `PUSH#{repository}`, time        |                            |
+| token      | `TOKEN#{digest}`        | `TOKEN#{user}`, id               |                            |
+
+A run's id rises with time, so a project's runs by id are its runs by time.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from trainyard.model.errors import InvalidInput
+from trainyard.model.repository import AccessToken, Push, Repository
+from trainyard.model.run import Run
+from trainyard.model.text import Text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Row = TypeVar("Row", bound=BaseModel)
+
+BY_PROJECT = "by_project"
+ACTIVE = "active"
+# Two functions that write one run at the same time: the slower reads again. More tries would hide a storm.
+_TRIES = 8
+# DynamoDB takes 100 actions in one transaction; one is the push itself.
+MAX_RUNS_PER_PUSH = 99
+
+
+class AlreadyThereError(Exception):
+    """The row that was to be created exists: a repeated request. Callers treat it as done."""
+
+
+class TooManyConflictsError(RuntimeError):
+    """The same row was changed by others again and again; the event is delivered once more later."""
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """Rows and, where there may be more, the cursor that continues behind them."""
+
+    rows: list[Row]
+    cursor: str | None
+
+
+class Table:
+    """Every read and write of rows."""
+
+    def __init__(self, name: str, client: DynamoDBClient | None = None) -> None:
+        self.name = name
+        self._given = client
+
+    @property
+    def _dynamodb(self) -> DynamoDBClient:
+        if self._given is None:
+            from trainyard.store.clients import dynamodb
+
+            self._given = dynamodb()
+        return self._given
+
+    # Runs
+
+    def run(self, run_id: str) -> Run | None:
+        return self._get(f"RUN#{run_id}", Run)
+
+    def create_run(self, run: Run) -> None:
+        """AlreadyThereError if a run has that id."""
+        self._create(_run_item(run))
+
+    def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run | None:
+        """Apply a pure function to the run and write the outcome, in one conditional write.
+
+        Returns the run as it is afterwards, or None if there is none. Where `change` returns the run as it was, nothing
+        is written. Where somebody else wrote meanwhile, `change` is applied to what they wrote.
+        """
+        from botocore.exceptions import ClientError
+
+        for _ in range(_TRIES):
+            run = self.run(run_id)
+            if run is None:
+                return None
+            changed = change(run)
+            if changed is run:
+                return run
+            written = changed.model_copy(update={"version": run.version + 1})
+            try:
+                self._dynamodb.put_item(
+                    TableName=self.name,
+                    Item=_run_item(written),
+                    ConditionExpression="version = :version",
+                    ExpressionAttributeValues={":version": {"N": str(run.version)}},
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+                continue
+            return written
+        raise TooManyConflictsError(run_id)
+
+    def delete_run(self, run_id: str) -> None:
+        self._dynamodb.delete_item(TableName=self.name, Key=_key(f"RUN#{run_id}"))
+
+    def runs_of(self, project: str, limit: int = 50, cursor: str | None = None) -> Page[Run]:
+        """A project's runs, newest first."""
+        return self._query(Run, BY_PROJECT, "project", project, limit, cursor, newest_first=True)
+
+    def active_runs(self, limit: int = 1000, cursor: str | None = None) -> Page[Run]:
+        """Runs that have not ended, oldest first."""
+        return self._query(Run, ACTIVE, "active", "run", limit, cursor, newest_first=False)
+
+    # Pushes
+
+    def push(self, push_id: str) -> Push | None:
+        return self._get(f"PUSH#{push_id}", Push)
+
+    def create_push(self, push: Push) -> None:
+        """AlreadyThereError if that push is known: a redelivery, or the sweep and the webhook saw the same one."""
+        self._create(_push_item(push))
+
+    def finish_push(self, push: Push, runs: Sequence[Run]) -> bool:
+        """Write all runs of a push and mark it checked, together or not at all. False if that was done before."""
+        from botocore.exceptions import ClientError
+
+        if len(runs) > MAX_RUNS_PER_PUSH:
+            raise ValueError(f"a push starts at most {MAX_RUNS_PER_PUSH} runs")
+        unchecked = "attribute_exists(pk) AND attribute_not_exists(checked)"
+        actions: list[Any] = [
+            {"Put": {"TableName": self.name, "Item": _push_item(push), "ConditionExpression": unchecked}}
+        ]
+        actions += [
+            {
+                "Put": {
+                    "TableName": self.name,
+                    "Item": _run_item(run),
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+            }
+            for run in runs
+        ]
+        try:
+            self._dynamodb.transact_write_items(TransactItems=actions)
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons", [])
+            codes = {reason.get("Code") for reason in reasons}
+            if codes and codes <= {"None", "ConditionalCheckFailed"}:
+                return False
+            raise
+        return True
+
+    def pushes_of(self, repository: str, limit: int = 50, cursor: str | None = None) -> Page[Push]:
+        return self._query(Push, BY_PROJECT, "project", f"PUSH#{repository}", limit, cursor, newest_first=True)
+
+    # Repositories
+
+    def repository(self, full_name: str) -> Repository | None:
+        return self._get(f"REPOSITORY#{full_name}", Repository)
+
+    def create_repository(self, repository: Repository) -> None:
+        """AlreadyThereError if one has that name."""
+        self._create(_repository_item(repository))
+
+    def put_repository(self, repository: Repository) -> None:
+        self._dynamodb.put_item(TableName=self.name, Item=_repository_item(repository))
+
+    def repositories_of(self, owner: str, limit: int = 50, cursor: str | None = None) -> Page[Repository]:
+        return self._query(Repository, BY_PROJECT, "project", f"REPOSITORY#{owner}", limit, cursor, newest_first=False)
+
+    # Tokens
+
+    def token(self, digest: str) -> AccessToken | None:
+        return self._get(f"TOKEN#{digest}", AccessToken)
+
+    def create_token(self, token: AccessToken) -> None:
+        self._create(_token_item(token))
+
+    def tokens_of(self, user: str) -> list[AccessToken]:
+        return self._query(AccessToken, BY_PROJECT, "project", f"TOKEN#{user}", 200, None, newest_first=False).rows
+
+    def delete_token(self, digest: str) -> None:
+        self._dynamodb.delete_item(TableName=self.name, Key=_key(f"TOKEN#{digest}"))
+
+    def _get(self, pk: str, model: type[Row]) -> Row | None:
+        answer = self._dynamodb.get_item(TableName=self.name, Key=_key(pk), ConsistentRead=True)
+        item = answer.get("Item")
+        return model.model_validate_json(item["document"]["S"]) if item else None
+
+    def _create(self, item: dict[str, Any]) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self._dynamodb.put_item(TableName=self.name, Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                raise AlreadyThereError(item["pk"]["S"]) from None
+            raise
+
+    def _query(
+        self,
+        model: type[Row],
+        index: str,
+        attribute: str,
+        value: str,
+        limit: int,
+        cursor: str | None,
+        *,
+        newest_first: bool,
+    ) -> Page[Row]:
+        arguments: dict[str, Any] = {}
+        if cursor:
+            arguments["ExclusiveStartKey"] = _read_cursor(cursor, attribute, value)
+        answer = self._dynamodb.query(
+            TableName=self.name,
+            IndexName=index,
+            KeyConditionExpression="#name = :value",
+            ExpressionAttributeNames={"#name": attribute},
+            ExpressionAttributeValues={":value": {"S": value}},
+            ScanIndexForward=not newest_first,
+            Limit=limit,
+            **arguments,
+        )
+        rows = [model.model_validate_json(item["document"]["S"]) for item in answer["Items"]]
+        last = answer.get("LastEvaluatedKey")
+        return Page(rows, _write_cursor(last) if last else None)
+
+
+def row_of(image: dict[str, Any] | None) -> Run | Push | None:
+    """The run or push in a stream record's image; None for other rows and for no image."""
+    if not image:
+        return None
+    document = image["document"]["S"]
+    match image["kind"]["S"]:
+        case "run":
+            return Run.model_validate_json(document)
+        case "push":
+            return Push.model_validate_json(document)
+    return None
+
+
+def _key(pk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}}
+
+
+def _item(kind: str, pk: str, project: str, sort: str, document: BaseModel) -> dict[str, Any]:
+    return {
+        "pk": {"S": pk},
+        "kind": {"S": kind},
+        "project": {"S": project},
+        "sort": {"S": sort},
+        "document": {"S": document.model_dump_json(exclude_defaults=True)},
+    }
+
+
+def _run_item(run: Run) -> dict[str, Any]:
+    # A deleted run keeps its row for the record of what was paid for, but no list shows it.
+    project = f"DELETED#{run.project}" if run.deleted_at else run.project
+    item = _item("run", f"RUN#{run.id}", project, run.id, run)
+    item |= {"version": {"N": str(run.version)}, "state": {"S": run.state.value}}
+    if not run.state.is_final:
+        item["active"] = {"S": "run"}
+    return item
+
+
+def _push_item(push: Push) -> dict[str, Any]:
+    sort = f"{push.received_at.isoformat()}#{push.id}"
+    item = _item("push", f"PUSH#{push.id}", f"PUSH#{push.repository}", sort, push)
+    if push.checked_at:
+        item["checked"] = {"S": push.checked_at.isoformat()}
+    return item
+
+
+def _repository_item(repository: Repository) -> dict[str, Any]:
+    name = repository.full_name
+    return _item("repository", f"REPOSITORY#{name}", f"REPOSITORY#{repository.owner}", name, repository)
+
+
+def _token_item(token: AccessToken) -> dict[str, Any]:
+    return _item("token", f"TOKEN#{token.digest}", f"TOKEN#{token.user}", token.id, token)
+
+
+def _write_cursor(key: dict[str, Any]) -> str:
+    plain = {name: value["S"] for name, value in key.items()}
+    return base64.urlsafe_b64encode(json.dumps(plain, sort_keys=True).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, attribute: str, value: str) -> dict[str, Any]:
+    """The start key in a cursor, only for the very list it came from: a cursor must not open another one."""
+    try:
+        plain = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        key = {name: {"S": str(plain[name])} for name in ("pk", "sort", attribute)}
+    except (ValueError, KeyError, TypeError):
+        plain, key = None, {}
+    if plain is None or plain[attribute] != value:
+        raise InvalidInput(
+            Text(en="The cursor is not valid; start again without it.", zh="游标无效，请去掉它重新查询。")
+        )
+    return key
