@@ -1,0 +1,137 @@
+"""What every git host can do for us, and the words it is said in.
+
+A webhook is a hint: what `read` returns is only ever used to look the ref up again at the registered address.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from trainyard.model.repository import Repository
+
+DESCRIPTION_LIMIT = 140
+"""Characters of a status description that every host shows; GitHub refuses more."""
+
+
+@dataclass(frozen=True)
+class Ping:
+    """The host asks whether somebody is there."""
+
+
+@dataclass(frozen=True)
+class PushedRef:
+    """One branch or tag that now points to another commit; a force push looks the same."""
+
+    ref: str
+    """`refs/heads/...` or `refs/tags/...`."""
+    before: str | None
+    """None where the ref is new or the host does not tell."""
+    after: str
+    """The full commit id; of an annotated tag the commit that it stands for, where the host tells."""
+    pusher: str
+    delivery: str
+    """The host's id of this delivery, empty where it has none."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    refs: list[PushedRef]
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A genuine delivery that starts nothing."""
+
+    reason: str
+
+
+Delivery = Ping | Pushed | Ignored
+
+
+@dataclass(frozen=True)
+class FetchAddress:
+    """Where git fetches from. The credentials are in `headers`, never in the address, so that no log shows them."""
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+class CommitState(StrEnum):
+    """The words of GitHub, which Gitea and Forgejo share; other hosts translate them."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    """The training was judged and found wanting, or the script failed."""
+    ERROR = "error"
+    """It could not be judged."""
+
+
+@dataclass(frozen=True)
+class CommitStatus:
+    sha: str
+    state: CommitState
+    context: str
+    """A later status of the same context replaces an earlier one on the host's page."""
+    description: str
+    """At most `DESCRIPTION_LIMIT` characters."""
+    target_url: str
+
+
+class HostRefusedError(RuntimeError):
+    """The host said no for good: the token is wrong, or it does not know the commit. Trying again does not help."""
+
+
+class HostUnavailableError(RuntimeError):
+    """The host did not answer, or not sensibly, in every one of a few tries. Try again later."""
+
+
+class GitHost(ABC):
+    """One git host. It keeps no state; registry.py makes one of each and shares it."""
+
+    name: str
+    """As in the registry, in `Repository.host` and in the webhook's path."""
+    public_api_url: str = ""
+    """Root of the API of the host's public instance, for repositories that name none."""
+
+    @abstractmethod
+    def verify(self, headers: Mapping[str, str], body: bytes, secret: str, now: datetime | None = None) -> None:
+        """Return only if whoever sent this knows `secret`.
+
+        `body`: the raw bytes as they arrived. Header names in any case. `now`: for hosts that sign a time; the
+        present one if left out. Compares in constant time.
+
+        Raises:
+            Unauthenticated: the signature is missing, malformed, too old or wrong; always the same words.
+        """
+
+    @abstractmethod
+    def read(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """What a verified delivery says. A deleted ref and any event but a push are `Ignored`.
+
+        Raises:
+            InvalidInput: it is not what this host sends.
+        """
+
+    @abstractmethod
+    def fetch_address(self, repository: Repository, token: str | None) -> FetchAddress:
+        """Where and how git fetches the registered repository. `token`: `SECRET`, or `USER:SECRET` where a name counts.
+
+        Raises:
+            InvalidInput: the registered address is none that we fetch from.
+        """
+
+    @abstractmethod
+    def report_status(self, repository: Repository, token: str, status: CommitStatus) -> None:
+        """Tell the host about a commit, with a few tries within 20 seconds.
+
+        Telling the same twice is harmless.
+
+        Raises:
+            HostRefusedError: it will never take this status.
+            HostUnavailableError: it could not be reached now.
+        """
