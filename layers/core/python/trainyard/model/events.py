@@ -73,7 +73,7 @@ _EVENT_OF_STATE = {
 
 def run_event_name(old: Run | None, new: Run) -> EventName | None:
     """The one event that the change from `old` to `new` is, or None where nobody needs to hear of it."""
-    if old is None or (old.state, old.attempt) != (new.state, new.attempt):
+    if old is None or (old.state, old.attempt, old.nudges) != (new.state, new.attempt, new.nudges):
         return _EVENT_OF_STATE[new.state]
     if old.stop is None and new.stop is not None:
         return EventName.RUN_STOP_REQUESTED

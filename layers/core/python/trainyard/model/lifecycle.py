@@ -168,6 +168,11 @@ def status_reported(run: Run, status: str, at: datetime) -> Run:
     return run if run.reported == status else _change(run, at, reported=status)
 
 
+def nudge(run: Run, at: datetime) -> Run:
+    """Nothing has come of its last event for too long: it is to be sent once more."""
+    return run if run.state.is_final else _change(run, at, nudges=run.nudges + 1)
+
+
 def mark_deleted(run: Run, at: datetime) -> Run:
     """Only a run that has ended can be deleted; deleting twice is the same as once."""
     if not run.state.is_final or run.deleted_at is not None:

@@ -160,6 +160,8 @@ class Run(BaseModel):
     exit_code: int | None = None
     logs: LogsFacet = Field(default_factory=LogsFacet)
     evaluation: EvaluationFacet = Field(default_factory=EvaluationFacet)
+    nudges: int = 0
+    """How often its last event was sent again because nothing had come of it."""
     reported: str = ""
     """What was last told to the git host, so that it is told once."""
     created_at: datetime

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from trainyard.model.settings import settings
+from trainyard.store.bus import Bus
 from trainyard.store.objects import Objects
 from trainyard.store.secrets import Secrets
 from trainyard.store.table import Table
@@ -19,10 +20,11 @@ class State:
     table: Table
     objects: Objects
     secrets: Secrets
+    bus: Bus
 
 
 @cache
 def state() -> State:
     """This process's state, as its environment says."""
     known = settings()
-    return State(Table(known.table), Objects(known.bucket), Secrets(known.secrets_prefix))
+    return State(Table(known.table), Objects(known.bucket), Secrets(known.secrets_prefix), Bus(known.bus))

@@ -42,7 +42,7 @@ class Objects:
     @property
     def _s3(self) -> S3Client:
         if self._given is None:
-            from trainyard.store.clients import s3
+            from trainyard.clients import s3
 
             self._given = s3()
         return self._given

@@ -23,7 +23,7 @@ class Secrets:
     @property
     def _ssm(self) -> SSMClient:
         if self._given is None:
-            from trainyard.store.clients import ssm
+            from trainyard.clients import ssm
 
             self._given = ssm()
         return self._given

@@ -64,7 +64,7 @@ class Table:
     @property
     def _dynamodb(self) -> DynamoDBClient:
         if self._given is None:
-            from trainyard.store.clients import dynamodb
+            from trainyard.clients import dynamodb
 
             self._given = dynamodb()
         return self._given

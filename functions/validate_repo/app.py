@@ -1,0 +1,24 @@
+"""A push or a request is checked at its commit, and becomes runs that are admitted or rejected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from trainyard.delivery import BusEvent, consume
+from trainyard.model.events import EventName, PushEvent, RunEvent
+from trainyard.store import state
+from trainyard.validation.push import validate_push
+from trainyard.validation.request import validate_run
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return consume(event, context, _validate)
+
+
+def _validate(event: BusEvent, _message_id: str) -> None:
+    if event.detail_type == EventName.PUSH_RECEIVED:
+        validate_push(state(), PushEvent.model_validate(event.detail).push_id)
+    else:
+        validate_run(state(), RunEvent.model_validate(event.detail).run_id)

@@ -1,0 +1,175 @@
+"""AWS Batch."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus, SubmissionRefusedError
+from trainyard.model.lifecycle import JobPhase
+from trainyard.model.run import Job
+from trainyard.model.settings import Settings, settings
+from trainyard.model.text import Text
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+# Behind the script's own time limit, so that the runner has time to upload what the script left.
+GRACE = timedelta(minutes=10)
+_SHORTEST_TIMEOUT = timedelta(seconds=60)
+_PHASES = {
+    "SUBMITTED": JobPhase.QUEUED,
+    "PENDING": JobPhase.QUEUED,
+    "RUNNABLE": JobPhase.QUEUED,
+    "STARTING": JobPhase.STARTING,
+    "RUNNING": JobPhase.RUNNING,
+    "SUCCEEDED": JobPhase.SUCCEEDED,
+    "FAILED": JobPhase.FAILED,
+}
+_WAITING = Text(
+    en="Waiting for a machine: the queue starts one as soon as it can. Nothing is charged while it waits.",
+    zh="正在等待计算资源：队列会尽快启动机器，等待期间不计费。",
+)
+# Batch refuses these for good; anything else may go through next time.
+_FINAL_REFUSALS = ("ClientException", "ValidationException", "AccessDeniedException")
+
+
+class AwsBatch(ComputeBackend):
+    """Job queues and job definitions come from the stack, by the names that the catalogue uses."""
+
+    name = "aws_batch"
+
+    def __init__(self, client: BatchClient | None = None, known: Settings | None = None) -> None:
+        self._given = client
+        self._known = known
+
+    @property
+    def _batch(self) -> BatchClient:
+        if self._given is None:
+            from trainyard.clients import client
+
+            self._given = client("batch")
+        return self._given
+
+    @property
+    def _settings(self) -> Settings:
+        return self._known or settings()
+
+    def submit(self, request: JobRequest) -> Job:
+        queue = self._queue(request.queue)
+        definition = self._settings.job_definitions.get(request.job_definition)
+        if definition is None:
+            raise SubmissionRefusedError(_not_deployed("job definition", request.job_definition))
+        try:
+            answer = self._batch.submit_job(**_submission(request, queue, definition))
+        except self._batch.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] not in _FINAL_REFUSALS or "Too Many" in str(error):
+                raise
+            words = error.response["Error"].get("Message", "")
+            raise SubmissionRefusedError(
+                Text(en=f"AWS Batch refused the job: {words}", zh=f"AWS Batch 拒绝了该作业：{words}")
+            ) from error
+        return Job(backend=self.name, id=answer["jobId"], queue=queue)
+
+    def find_by_name(self, run_id: str, queue: str) -> Job | None:
+        arn = self._queue(queue)
+        found: list[Any] = []
+        arguments: dict[str, Any] = {"jobQueue": arn, "filters": [{"name": "JOB_NAME", "values": [run_id]}]}
+        while True:
+            answer = self._batch.list_jobs(**arguments)
+            # The filter ignores case and the id does not.
+            found += [entry for entry in answer["jobSummaryList"] if entry["jobName"] == run_id]
+            if not answer.get("nextToken"):
+                break
+            arguments["nextToken"] = answer["nextToken"]
+        if not found:
+            return None
+        oldest = min(found, key=lambda entry: (entry.get("createdAt", 0), entry["jobId"]))
+        return Job(backend=self.name, id=oldest["jobId"], queue=arn)
+
+    def describe(self, job: Job) -> JobStatus | None:
+        answer = self._batch.describe_jobs(jobs=[job.id])
+        return status_of(answer["jobs"][0]) if answer["jobs"] else None
+
+    def stop(self, job: Job, reason: str) -> None:
+        # TerminateJob also cancels what has not started, and is silent for what has ended or is unknown.
+        self._batch.terminate_job(jobId=job.id, reason=reason[:256])
+
+    def _queue(self, name: str) -> str:
+        arn = self._settings.job_queues.get(name)
+        if arn is None:
+            raise SubmissionRefusedError(_not_deployed("job queue", name))
+        return arn
+
+
+def status_of(detail: Any) -> JobStatus:
+    """The status in Batch's own description of a job: DescribeJobs' shape, which its events share."""
+    phase = _PHASES[detail["status"]]
+    attempts = detail.get("attempts") or []
+    ended = phase in (JobPhase.SUCCEEDED, JobPhase.FAILED)
+    # A job that ended before its first attempt has none; it still counts as its first.
+    attempt = max(len(attempts), 1) if ended else len(attempts) + 1
+    last = attempts[-1].get("container", {}) if attempts and ended else {}
+    exit_code = last.get("exitCode")
+    reason = " ".join(filter(None, (detail.get("statusReason"), last.get("reason")))) if ended else ""
+    return JobStatus(
+        job=Job(backend=AwsBatch.name, id=detail["jobId"], queue=detail["jobQueue"]),
+        run_id=detail["jobName"],
+        attempt=attempt,
+        phase=phase,
+        end=_end(reason, exit_code, has_attempt=bool(attempts)) if phase is JobPhase.FAILED else None,
+        exit_code=exit_code,
+        reason=reason,
+        waiting=_WAITING if phase is JobPhase.QUEUED else None,
+    )
+
+
+def _end(reason: str, exit_code: int | None, *, has_attempt: bool) -> JobEnd:
+    """Batch has no codes for this, only sentences; these are the ones that its user guide documents."""
+    if "attempt duration exceeded timeout" in reason:
+        return JobEnd.TIMED_OUT
+    if "OutOfMemory" in reason:
+        return JobEnd.OUT_OF_MEMORY
+    if reason.startswith("Host EC2"):
+        return JobEnd.HOST
+    if exit_code is not None:
+        return JobEnd.SCRIPT
+    return JobEnd.SETUP if has_attempt else JobEnd.STOPPED
+
+
+def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, Any]:
+    environment = {"TRAINYARD_RUN_ID": request.run_id, **request.environment}
+    resources = {"VCPU": request.vcpus, "MEMORY": request.memory_mib, "GPU": request.accelerators}
+    attempt_seconds = math.ceil((max(request.timeout, _SHORTEST_TIMEOUT) + GRACE).total_seconds())
+    submission: dict[str, Any] = {
+        "jobName": request.run_id,
+        "jobQueue": queue,
+        "jobDefinition": definition,
+        "containerOverrides": {
+            "environment": [{"name": name, "value": value} for name, value in environment.items()],
+            "resourceRequirements": [
+                {"type": kind, "value": str(amount)} for kind, amount in resources.items() if amount
+            ],
+        },
+        "timeout": {"attemptDurationSeconds": attempt_seconds},
+        "tags": {"trainyard:run": request.run_id, "trainyard:owner": request.owner},
+        "propagateTags": True,
+    }
+    if request.retries:
+        # Which ends are tried again is the job definition's to say; how often is the user's.
+        submission["retryStrategy"] = {
+            "attempts": request.retries + 1,
+            "evaluateOnExit": [
+                {"onStatusReason": "Host EC2*", "action": "RETRY"},
+                {"onReason": "*", "action": "EXIT"},
+            ],
+        }
+    return submission
+
+
+def _not_deployed(what: str, name: str) -> Text:
+    return Text(
+        en=f"This installation has no {what} {name!r}. Choose another flavor or framework, or ask the operator.",
+        zh=f"当前部署没有名为 {name!r} 的资源（{what}）。请选择其他规格或框架，或联系管理员。",
+    )

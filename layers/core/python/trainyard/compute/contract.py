@@ -1,0 +1,104 @@
+"""What every compute backend promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from trainyard.model.lifecycle import JobPhase
+from trainyard.model.run import Job
+from trainyard.model.text import Text
+
+
+class JobRequest(BaseModel):
+    """One run to be carried out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    """Also the job's name: how a job is found again when the answer to a submission was lost."""
+    owner: str
+    """Who shares the queue fairly with whom: the project's owner."""
+    queue: str
+    """The flavor's queue, as the catalogue names it."""
+    job_definition: str
+    """The framework's job definition, as the catalogue names it."""
+    vcpus: int
+    memory_mib: int
+    accelerators: int = 0
+    timeout: timedelta
+    """How long the script may run in one attempt; the backend's own limit lies a little behind it."""
+    retries: int = 0
+    environment: dict[str, str] = {}
+
+
+class JobEnd(StrEnum):
+    """Why a job that failed failed, as far as the backend can tell."""
+
+    SCRIPT = "script"
+    STOPPED = "stopped"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    HOST = "host"
+    """The machine was lost or reclaimed."""
+    SETUP = "setup"
+    """The container never started."""
+
+
+class JobStatus(BaseModel):
+    """Where a job stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job: Job
+    run_id: str
+    attempt: int
+    """From 1: the attempt that is running or will run next, or that was the last one."""
+    phase: JobPhase
+    end: JobEnd | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    """The backend's own words."""
+    waiting: Text | None = None
+    """For a job that is queued: why, and what would change it."""
+
+
+class SubmissionRefusedError(Exception):
+    """The backend will never take this job as it is: a limit of the account, a definition that is gone.
+
+    `reason` is shown to the user as the run's failure. Throttling, time-outs and faults are not this: they are raised
+    as the client raised them, and the event is delivered again.
+    """
+
+    def __init__(self, reason: Text) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class ComputeBackend(ABC):
+    """A place that runs jobs."""
+
+    name: str
+    """Its name in the registry and in the catalogue."""
+
+    @abstractmethod
+    def submit(self, request: JobRequest) -> Job:
+        """Submit once. SubmissionRefusedError if it can never be taken.
+
+        The call is not repeatable: a caller that did not get an answer calls `find_by_name` before it tries again.
+        """
+
+    @abstractmethod
+    def find_by_name(self, run_id: str, queue: str) -> Job | None:
+        """The job of that run, whatever its state; None if none was ever submitted. The oldest, should there be two."""
+
+    @abstractmethod
+    def describe(self, job: Job) -> JobStatus | None:
+        """Where it stands; None once the backend has forgotten it."""
+
+    @abstractmethod
+    def stop(self, job: Job, reason: str) -> None:
+        """Stop it in whatever state. Silent if it has ended or is gone."""

@@ -1,0 +1,124 @@
+"""Metrics: what a script measured while it trained, whatever format it printed or wrote them in.
+
+The JSON form is `{"groups": [{"parameters": {}, "series": {"loss": [{"step", "epoch", "value"}]}}]}`. JSON has no
+word for a float that is not finite: those are the strings "NaN", "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Parameter = str | int | float | bool
+
+
+class Point(NamedTuple):
+    """One value of one metric. `step` and `epoch` are None where the source does not tell them.
+
+    `step` is as the source counts it: most count from 1 within the epoch, some over the whole run. `epoch` counts
+    from 1 where the format is known to count from 0; a fraction (Hugging Face) is how many epochs were done.
+    Times are in milliseconds.
+    """
+
+    step: int | None
+    epoch: float | None
+    value: float
+
+
+@dataclass
+class MetricGroup:
+    """The metrics of one training. A script that sweeps its hyperparameters gives one group for each setting."""
+
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    series: dict[str, list[Point]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many points were measured, for each series that was downsampled; a series not named here is exact."""
+
+
+@dataclass
+class Metrics:
+    """Every group of a run, in the order in which they were trained."""
+
+    groups: list[MetricGroup] = field(default_factory=list)
+
+    def names(self) -> list[str]:
+        """The metrics that any group has, in the order in which they first appear."""
+        return list(dict.fromkeys(name for group in self.groups for name in group.series))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"groups": [_group_to_dict(group) for group in self.groups]}
+
+    def to_json(self) -> bytes:
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Metrics:
+        """Inverse of `to_json`.
+
+        Raises:
+            ValueError: it is not JSON, or not of that form.
+        """
+        try:
+            return cls([_group_from_dict(group) for group in json.loads(data)["groups"]])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not metrics: {error!r}") from error
+
+
+def number_to_json(value: float) -> float | str:
+    """`value` itself, or the string that stands for it in JSON when it is not finite."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def downsample(points: Sequence[Point], limit: int) -> list[Point]:
+    """At most `limit` (>= 4) of the points, in order: first and last, and of every stretch the lowest, the highest and, where
+    there is one, a value that is not a number, so that a plot shows every peak and the place where training broke.
+    """
+    if len(points) <= limit:
+        return list(points)
+    inner = range(1, len(points) - 1)
+    buckets = max(1, (limit - 2) // 3)
+    size = -(-len(inner) // buckets)
+    kept = {0, len(points) - 1}
+    for start in range(inner.start, inner.stop, size):
+        kept |= _extremes(points, range(start, min(start + size, inner.stop)))
+    return [points[index] for index in sorted(kept)]
+
+
+def _extremes(points: Sequence[Point], indexes: range) -> set[int]:
+    numbers = [index for index in indexes if not math.isnan(points[index].value)]
+    kept = (
+        {min(numbers, key=lambda i: points[i].value), max(numbers, key=lambda i: points[i].value)} if numbers else set()
+    )
+    if len(numbers) < len(indexes):
+        kept.add(next(index for index in indexes if math.isnan(points[index].value)))
+    return kept
+
+
+def _group_to_dict(group: MetricGroup) -> dict[str, Any]:
+    series = {
+        name: [{"step": p.step, "epoch": _epoch_to_json(p.epoch), "value": number_to_json(p.value)} for p in points]
+        for name, points in group.series.items()
+    }
+    parameters = {
+        name: number_to_json(value) if isinstance(value, float) else value for name, value in group.parameters.items()
+    }
+    return {"parameters": parameters, "series": series} | ({"counts": group.counts} if group.counts else {})
+
+
+def _epoch_to_json(epoch: float | None) -> float | int | str | None:
+    if epoch is None:
+        return None
+    return int(epoch) if math.isfinite(epoch) and epoch == int(epoch) else number_to_json(epoch)
+
+
+def _group_from_dict(group: dict[str, Any]) -> MetricGroup:
+    series = {
+        name: [Point(p["step"], None if p["epoch"] is None else float(p["epoch"]), float(p["value"])) for p in points]
+        for name, points in group["series"].items()
+    }
+    return MetricGroup(dict(group["parameters"]), series, dict(group.get("counts", {})))

@@ -1,0 +1,1 @@
+"""An admitted run becomes exactly one job, and a wish to stop reaches that job."""

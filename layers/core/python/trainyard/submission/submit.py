@@ -1,0 +1,101 @@
+"""Exactly one job per run, although no backend takes a client token.
+
+The run's id is the job's name. Whoever submits holds a claim on the run first, so two deliveries of one event never
+submit at the same moment; and looks the name up before submitting, so a submission whose answer was lost is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from trainyard.compute.contract import ComputeBackend, JobRequest, SubmissionRefusedError
+from trainyard.model import lifecycle
+from trainyard.model.catalogue import Catalogue, Flavor, Framework, load_catalogue
+from trainyard.model.run import FailureReason, Job, Run, RunState
+from trainyard.store import State
+
+# Longer than the function's own time limit: a claim that has run out belongs to a function that is dead.
+LEASE = timedelta(seconds=90)
+
+Backends = Callable[[str], ComputeBackend]
+
+
+class ClaimedElsewhereError(RuntimeError):
+    """Another delivery of the same event is submitting this very run. The event is delivered again later."""
+
+
+def submit_run(state: State, run_id: str, token: str, backends: Backends, now: datetime | None = None) -> Run | None:
+    """Submit the run if it is admitted; do nothing otherwise. Returns the run afterwards, None if there is none.
+
+    `token` names this attempt at submitting, the event's message id for one. ClaimedElsewhereError if another holds
+    the claim.
+    """
+    at = now or datetime.now(UTC)
+    run = state.table.change_run(run_id, lambda known: lifecycle.claim_submission(known, token, at, LEASE))
+    if run is None or run.state is not RunState.ADMITTED:
+        return run
+    if run.claim is None or run.claim.token != token:
+        raise ClaimedElsewhereError(run_id)
+    framework, flavor = _choice(run, load_catalogue())
+    backend = backends(framework.backend)
+    try:
+        job = backend.find_by_name(run.id, flavor.queue) or _submit_unless_stopped(run, framework, flavor, backend)
+    except SubmissionRefusedError as refused:
+        failure = FailureReason(kind="platform", message=refused.reason)
+        return state.table.change_run(run_id, lambda known: lifecycle.fail_submission(known, failure, at))
+    if job is None:
+        return state.table.change_run(run_id, lambda known: lifecycle.stop_unsubmitted(known, token, at))
+    submitted = state.table.change_run(run_id, lambda known: lifecycle.submitted(known, job, at))
+    if submitted is not None and submitted.stop is not None and not submitted.state.is_final:
+        # The wish came while the job was being submitted; its own event may have found no job yet.
+        backend.stop(job, _stop_reason(submitted))
+    return submitted
+
+
+def stop_run(state: State, run_id: str, token: str, backends: Backends, now: datetime | None = None) -> Run | None:
+    """Carry a wish to stop to the job. Does nothing where none is wished or the run has ended."""
+    run = state.table.run(run_id)
+    if run is None or run.stop is None or run.state.is_final:
+        return run
+    if run.state is RunState.ADMITTED:
+        # A submission was under way when the stop was asked for. Whether it made a job is found out like this.
+        return submit_run(state, run_id, token, backends, now)
+    framework, flavor = _choice(run, load_catalogue())
+    backend = backends(framework.backend)
+    job = run.job or backend.find_by_name(run.id, flavor.queue)
+    if job is not None:
+        backend.stop(job, _stop_reason(run))
+    return run
+
+
+def _submit_unless_stopped(run: Run, framework: Framework, flavor: Flavor, backend: ComputeBackend) -> Job | None:
+    return None if run.stop is not None else backend.submit(_request(run, framework, flavor))
+
+
+def _request(run: Run, framework: Framework, flavor: Flavor) -> JobRequest:
+    assert run.spec is not None, "only a run with a spec is admitted"
+    return JobRequest(
+        run_id=run.id,
+        owner=run.project.partition("/")[0],
+        queue=flavor.queue,
+        job_definition=framework.job_definition,
+        vcpus=flavor.vcpus,
+        memory_mib=flavor.memory_mib,
+        accelerators=flavor.accelerators,
+        timeout=run.spec.timeout,
+        retries=run.spec.retries,
+    )
+
+
+def _choice(run: Run, catalogue: Catalogue) -> tuple[Framework, Flavor]:
+    assert run.spec is not None, "only a run with a spec is admitted"
+    framework, flavor = catalogue.framework(run.spec.framework), catalogue.flavor(run.spec.flavor)
+    assert framework is not None, "validation admits only frameworks of the catalogue"
+    assert flavor is not None, "validation admits only flavors of the catalogue"
+    return framework, flavor
+
+
+def _stop_reason(run: Run) -> str:
+    assert run.stop is not None
+    return f"stopped by {run.stop.by}"

@@ -1,0 +1,1 @@
+"""What backends report becomes run state."""

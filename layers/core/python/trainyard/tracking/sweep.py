@@ -1,0 +1,54 @@
+"""What events may have missed: jobs whose end nobody heard of, runs that stand still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from trainyard.compute.contract import ComputeBackend
+from trainyard.model import lifecycle
+from trainyard.model.run import Run, RunState
+from trainyard.store import State
+from trainyard.tracking.track import track_job
+
+# Longer than a slow way through every queue with its retries.
+STANDSTILL = timedelta(minutes=10)
+
+
+@dataclass
+class Sweep:
+    """What one sweep did."""
+
+    looked_at: int = 0
+    moved: int = 0
+    """Runs whose job had gone further than was known."""
+    nudged: int = 0
+    """Runs whose last event was sent once more."""
+
+
+def sweep_runs(state: State, backends: Callable[[str], ComputeBackend], now: datetime | None = None) -> Sweep:
+    """Look at every run that has not ended."""
+    at = now or datetime.now(UTC)
+    done = Sweep()
+    cursor = None
+    while True:
+        page = state.table.active_runs(limit=100, cursor=cursor)
+        for run in page.rows:
+            done.looked_at += 1
+            _mend(state, run, backends, at, done)
+        cursor = page.cursor
+        if cursor is None:
+            return done
+
+
+def _mend(state: State, run: Run, backends: Callable[[str], ComputeBackend], at: datetime, done: Sweep) -> None:
+    if run.job is not None:
+        status = backends(run.job.backend).describe(run.job)
+        if status is not None:
+            after = track_job(state, status, at)
+            done.moved += after is not None and after.version != run.version
+        return
+    if run.state in (RunState.REQUESTED, RunState.ADMITTED) and at - run.updated_at > STANDSTILL:
+        state.table.change_run(run.id, lambda known: lifecycle.nudge(known, at))
+        done.nudged += 1

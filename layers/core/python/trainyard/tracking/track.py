@@ -1,0 +1,113 @@
+"""A backend's word on a job, together with what the attempt itself left, moves the run forward."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from trainyard.compute.contract import JobEnd, JobStatus
+from trainyard.model import lifecycle
+from trainyard.model.lifecycle import JobPhase, Observation
+from trainyard.model.result import AttemptResult, Ending
+from trainyard.model.run import FailureReason, Run, RunState
+from trainyard.model.text import Text
+from trainyard.store import State
+from trainyard.store.layout import result_key
+from trainyard.store.objects import ObjectMissingError, Objects
+
+_STATE_OF_ENDING = {
+    Ending.SUCCEEDED: RunState.SUCCEEDED,
+    Ending.SCRIPT_FAILED: RunState.FAILED,
+    Ending.SETUP_FAILED: RunState.FAILED,
+    Ending.STOPPED: RunState.STOPPED,
+    Ending.TIMED_OUT: RunState.TIMED_OUT,
+}
+_FAILURES = {
+    JobEnd.SCRIPT: (
+        "script",
+        Text(en="The job failed before it could say why.", zh="作业失败，且未能给出原因。"),
+    ),
+    JobEnd.STOPPED: (
+        "platform",
+        Text(en="The job was ended before it started.", zh="作业在启动前被终止。"),
+    ),
+    JobEnd.TIMED_OUT: ("timeout", Text(en="The time limit was reached.", zh="已达到时间上限。")),
+    JobEnd.OUT_OF_MEMORY: (
+        "out_of_memory",
+        Text(
+            en="The container ran out of memory. Choose a flavor with more, or a smaller batch size.",
+            zh="容器内存不足。请选择内存更大的规格，或减小 batch size。",
+        ),
+    ),
+    JobEnd.HOST: (
+        "host",
+        Text(
+            en="The machine was lost or reclaimed. Run it again, or set `retries` so that this happens by itself.",
+            zh="机器丢失或被回收。请重新运行，或设置 `retries` 以自动重试。",
+        ),
+    ),
+    JobEnd.SETUP: (
+        "setup",
+        Text(en="The container could not be started.", zh="容器无法启动。"),
+    ),
+}
+
+
+def track_job(state: State, status: JobStatus, at: datetime | None = None) -> Run | None:
+    """Move the run of a job forward. None if no such run is known: a job that is not ours."""
+    seen_at = at or datetime.now(UTC)
+    run = state.table.run(status.run_id)
+    if run is None or run.state.is_final:
+        return run
+    seen = _observation(status, seen_at, run, _result(state.objects, status))
+    return state.table.change_run(status.run_id, lambda known: lifecycle.observe(known, seen))
+
+
+def _result(objects: Objects, status: JobStatus) -> AttemptResult | None:
+    """What the attempt wrote at its end; None while it lasts, or if the machine was gone before it could."""
+    if status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
+        return None
+    try:
+        return AttemptResult.model_validate_json(objects.get(result_key(status.run_id, status.attempt)))
+    except ObjectMissingError:
+        return None
+
+
+def _observation(status: JobStatus, at: datetime, run: Run, result: AttemptResult | None) -> Observation:
+    seen = Observation(job_id=status.job.id, attempt=status.attempt, phase=status.phase, at=at, waiting=status.waiting)
+    if status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
+        return seen
+    ended_as = _final_state(status, run, result)
+    failed = ended_as in (RunState.FAILED, RunState.TIMED_OUT)
+    return seen.model_copy(
+        update={
+            "ended_as": ended_as,
+            "exit_code": result.exit_code if result else status.exit_code,
+            "failure": _failure(status, result) if failed else None,
+        }
+    )
+
+
+def _final_state(status: JobStatus, run: Run, result: AttemptResult | None) -> RunState:
+    """The attempt knows best how it ended; without its word, a stop that was wished explains an end."""
+    if status.phase is JobPhase.SUCCEEDED:
+        return RunState.SUCCEEDED
+    if result is not None and result.ending is Ending.STOPPED and run.stop is None:
+        # Nobody asked for it here: the backend ended it, for its time limit or because the machine went away.
+        return RunState.TIMED_OUT if status.end is JobEnd.TIMED_OUT else RunState.FAILED
+    if result is not None and result.ending is not Ending.SUCCEEDED:
+        return _STATE_OF_ENDING[result.ending]
+    if run.stop is not None:
+        return RunState.STOPPED
+    return RunState.TIMED_OUT if status.end is JobEnd.TIMED_OUT else RunState.FAILED
+
+
+def _failure(status: JobStatus, result: AttemptResult | None) -> FailureReason:
+    kind, message = _FAILURES[status.end or JobEnd.SCRIPT]
+    if result is None:
+        words = f" ({status.reason})" if status.reason else ""
+        return FailureReason(kind=kind, message=Text(en=message.en + words, zh=message.zh + words))
+    if result.ending is Ending.SETUP_FAILED:
+        kind = "setup"
+    elif result.ending is Ending.TIMED_OUT:
+        kind = "timeout"
+    return FailureReason(kind=kind, message=result.reason or message, last_lines=result.last_lines)
