@@ -1,0 +1,52 @@
+# Everything sets itself up: each target first makes `.venv` what the lock file says.
+PYTHON ?= python3
+BIN := .venv/bin
+PY_SOURCES := layers/core/python functions infra tests
+TEMPLATES := template.yaml $(wildcard infra/*.yaml)
+
+.PHONY: setup demo up down test lint unit e2e bench format build clean help
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## prepare .venv (uv, locked dependencies, git-lfs)
+
+.venv/.ready: pyproject.toml uv.lock infra/local/setup.py
+	@$(PYTHON) infra/local/setup.py
+	@touch $@
+
+demo: setup ## the main job: push, train, evaluate, then fine-tune from a form
+	@$(BIN)/python -m infra.local demo
+
+up: setup ## start the embedded stack; its state is kept
+	@$(BIN)/python -m infra.local up
+
+down: ## stop the embedded stack
+	@test -x $(BIN)/python || { echo "nothing is set up here"; exit 0; }; $(BIN)/python -m infra.local down
+
+test: lint unit ## lint and every test
+
+lint: setup ## ruff, mypy, cfn-lint, sam validate
+	$(BIN)/ruff check $(PY_SOURCES)
+	$(BIN)/ruff format --check $(PY_SOURCES)
+	$(BIN)/mypy layers/core/python/trainyard
+	$(BIN)/cfn-lint $(TEMPLATES)
+	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1 --template template.yaml
+
+unit: setup ## pytest: unit, contracts, functions, e2e
+	$(BIN)/pytest
+
+e2e: setup ## only the tests that drive the whole embedded stack
+	$(BIN)/pytest -m e2e
+
+bench: setup ## measures, as JSON lines
+	@$(BIN)/python -m tests.bench
+
+format: setup ## ruff's formatter
+	$(BIN)/ruff format $(PY_SOURCES)
+
+build: setup ## sam build
+	SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
+
+clean: ## remove what was made here, but for the embedded stack's state
+	rm -rf .venv .aws-sam .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
