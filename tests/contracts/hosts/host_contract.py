@@ -1,0 +1,298 @@
+"""What every git host must do. Each host's test inherits this class and supplies its own payloads and signatures."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from contracts.hosts.api_server import ApiServer, Received, api_server
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from trainyard.hosts.contract import (
+    CommitState,
+    CommitStatus,
+    GitHost,
+    HostRefusedError,
+    HostUnavailableError,
+    Ignored,
+    Ping,
+    Pushed,
+    PushedRef,
+)
+from trainyard.hosts.registry import host
+from trainyard.model.errors import InvalidInput, Unauthenticated, UserError
+from trainyard.model.repository import Repository, RepositoryKind
+from trainyard.model.settings import Settings
+
+DATA = Path(__file__).parents[2] / "data" / "hosts"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SECRET = "a secret with ünïcode"
+STATUS = CommitStatus(
+    sha="6113728f27ae82c7b1a177c8d03f9e96e0adf246",
+    state=CommitState.SUCCESS,
+    context="trainyard/lenet5",
+    description="Succeeded: accuracy 0.98",
+    target_url="https://trainyard.example/runs/run-1",
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A delivery as the host sends it, without its signature."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+def payload(path: str) -> bytes:
+    return (DATA / path).read_bytes()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    """Loopback is allowed and pauses take no time while this is in use."""
+    monkeypatch.setattr("trainyard.hosts.addresses.settings", lambda: Settings(allow_loopback_http=True))
+    monkeypatch.setattr("trainyard.hosts.requests._pause", lambda *_: 0.0)
+    with api_server() as running:
+        yield running
+
+
+class WebhookContract(ABC):
+    """Hosts that send webhooks over HTTP."""
+
+    name: ClassVar[str]
+    signs_body: ClassVar[bool] = True
+    secret: ClassVar[str] = SECRET
+
+    @abstractmethod
+    def sign(self, body: bytes, secret: str) -> dict[str, str]:
+        """The headers of the host's signature at NOW."""
+
+    @abstractmethod
+    def branch_push(self) -> tuple[Sample, PushedRef]: ...
+
+    @abstractmethod
+    def tag_push(self) -> tuple[Sample, PushedRef]: ...
+
+    @abstractmethod
+    def deletion(self) -> Sample: ...
+
+    @abstractmethod
+    def ping(self) -> Sample | None:
+        """None where the host has no ping."""
+
+    @abstractmethod
+    def other_event(self) -> Sample: ...
+
+    @property
+    def host(self) -> GitHost:
+        return host(self.name)
+
+    def test_the_registry_knows_it_by_its_name(self) -> None:
+        assert self.host.name == self.name
+
+    def test_takes_its_own_signature(self) -> None:
+        sample, _ = self.branch_push()
+        self.host.verify(sample.headers | self.sign(sample.body, self.secret), sample.body, self.secret, NOW)
+
+    def test_header_names_come_in_any_case(self) -> None:
+        sample, pushed = self.branch_push()
+        headers = {
+            name.upper(): value for name, value in (sample.headers | self.sign(sample.body, self.secret)).items()
+        }
+        self.host.verify(headers, sample.body, self.secret, NOW)
+        assert self.host.read(headers, sample.body) == Pushed([pushed])
+
+    def test_refuses_another_secret(self) -> None:
+        sample, _ = self.branch_push()
+        with pytest.raises(Unauthenticated):
+            self.host.verify(sample.headers | self.sign(sample.body, "another"), sample.body, self.secret, NOW)
+
+    def test_refuses_an_empty_secret(self) -> None:
+        sample, _ = self.branch_push()
+        with pytest.raises(Unauthenticated):
+            self.host.verify(sample.headers | self.sign(sample.body, ""), sample.body, "", NOW)
+
+    def test_refuses_a_delivery_without_a_signature(self) -> None:
+        sample, _ = self.branch_push()
+        with pytest.raises(Unauthenticated):
+            self.host.verify(sample.headers, sample.body, self.secret, NOW)
+
+    def test_refuses_a_changed_body(self) -> None:
+        if not self.signs_body:
+            pytest.skip("this host's signature does not cover the body")
+        sample, _ = self.branch_push()
+        headers = sample.headers | self.sign(sample.body, self.secret)
+        with pytest.raises(Unauthenticated):
+            self.host.verify(headers, sample.body + b" ", self.secret, NOW)
+
+    @pytest.mark.parametrize("junk", ["", "x", "sha256=", "v1,", "\ud800", "ä" * 64, "0" * 64])
+    def test_refuses_a_malformed_signature(self, junk: str) -> None:
+        sample, _ = self.branch_push()
+        for name in self.sign(sample.body, self.secret):
+            headers = sample.headers | self.sign(sample.body, self.secret) | {name: junk}
+            with pytest.raises(Unauthenticated):
+                self.host.verify(headers, sample.body, self.secret, NOW)
+
+    def test_reads_a_branch(self) -> None:
+        sample, pushed = self.branch_push()
+        assert self.host.read(sample.headers, sample.body) == Pushed([pushed])
+
+    def test_reads_a_tag(self) -> None:
+        sample, pushed = self.tag_push()
+        assert pushed.ref.startswith("refs/tags/")
+        assert self.host.read(sample.headers, sample.body) == Pushed([pushed])
+
+    def test_a_deletion_starts_nothing(self) -> None:
+        sample = self.deletion()
+        assert isinstance(self.host.read(sample.headers, sample.body), Ignored)
+
+    def test_answers_a_ping(self) -> None:
+        sample = self.ping()
+        if sample is None:
+            pytest.skip("this host sends no ping")
+        assert self.host.read(sample.headers, sample.body) == Ping()
+
+    def test_ignores_other_events(self) -> None:
+        sample = self.other_event()
+        assert isinstance(self.host.read(sample.headers, sample.body), Ignored)
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"\xff\xfe", b"[" * 100_000, b'{"ref": 5}', b"{}"])
+    def test_a_body_that_is_none_of_its_own_is_a_clear_error(self, body: bytes) -> None:
+        sample, _ = self.branch_push()
+        with pytest.raises(InvalidInput) as caught:
+            self.host.read(sample.headers, body)
+        assert caught.value.message.en
+        assert caught.value.message.zh
+
+    @hypothesis_settings(max_examples=40, deadline=None)
+    @given(data=st.data())
+    def test_a_damaged_payload_is_never_a_crash(self, data: st.DataObject) -> None:
+        sample, _ = self.branch_push()
+        junk = st.one_of(
+            st.none(), st.booleans(), st.integers(), st.text(max_size=20), st.just({}), st.just([]), st.just("\ud800")
+        )
+        known: dict[str, Any] = json.loads(sample.body)
+        keys = data.draw(st.lists(st.sampled_from(sorted(known)), max_size=4))
+        body = json.dumps(known | {key: data.draw(junk) for key in keys}).encode()
+        try:
+            read = self.host.read(sample.headers, body)
+        except UserError:
+            return
+        if isinstance(read, Pushed):
+            for pushed in read.refs:
+                assert pushed.ref.startswith(("refs/heads/", "refs/tags/"))
+                assert len(pushed.after) in (40, 64)
+                assert f"{pushed}".encode()
+
+
+class FetchContract(ABC):
+    name: ClassVar[str]
+    clone_url: ClassVar[str]
+
+    def repository(self, **changes: Any) -> Repository:
+        known = Repository(
+            full_name="octo/hello",
+            kind=RepositoryKind.PROJECT,
+            host=self.name,
+            clone_url=self.clone_url,
+            owner="octo",
+            created_at=NOW,
+        )
+        return known.model_copy(update=changes)
+
+    def test_fetches_from_the_registered_address(self) -> None:
+        address = host(self.name).fetch_address(self.repository(), None)
+        assert address.url == self.clone_url
+        assert address.headers == {}
+
+    def test_the_token_is_in_a_header_and_in_no_text(self) -> None:
+        address = host(self.name).fetch_address(self.repository(), "s3cret-token")
+        assert "s3cret-token" not in address.url
+        assert "s3cret-token" not in repr(address)
+        assert address.headers["Authorization"].startswith("Basic ")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://github.com/octo/hello.git",
+            "http://127.0.0.1/octo/hello.git",
+            "file:///etc/passwd",
+            "ssh://git@github.com/octo/hello.git",
+            "git@github.com:octo/hello.git",
+            "ext::sh -c touch%20/tmp/x",
+            "https://user:pass@github.com/octo/hello.git",
+            "https:///octo/hello.git",
+            "https://github.com/a.git --upload-pack=x",
+            "https://github.com/a.git?x=1",
+            "-oProxyCommand=x",
+            "https://host:port/a.git",
+            "https://[::1/a.git",
+            "",
+        ],
+    )
+    def test_fetches_from_nowhere_else(self, url: str) -> None:
+        with pytest.raises(InvalidInput):
+            host(self.name).fetch_address(self.repository(clone_url=url), None)
+
+
+class StatusContract(FetchContract):
+    """Hosts that are told over HTTPS how a commit fared."""
+
+    @abstractmethod
+    def told(self, received: Received) -> CommitStatus:
+        """The status as the host would have understood the request."""
+
+    def local(self, server: ApiServer) -> Repository:
+        return self.repository(api_url=server.url)
+
+    @pytest.mark.parametrize("state", list(CommitState))
+    def test_reports_each_state(self, server: ApiServer, state: CommitState) -> None:
+        status = CommitStatus(STATUS.sha, state, STATUS.context, STATUS.description, STATUS.target_url)
+        host(self.name).report_status(self.local(server), "user:s3cret", status)
+        assert [self.told(received) for received in server.received] == [status]
+
+    def test_tries_again_after_a_fault_that_passes(self, server: ApiServer) -> None:
+        server.answers = [(502, {}), (429, {"Retry-After": "1"})]
+        host(self.name).report_status(self.local(server), "s3cret", STATUS)
+        assert [self.told(received) for received in server.received] == [STATUS] * 3
+
+    def test_gives_up_after_a_few_tries(self, server: ApiServer) -> None:
+        server.answers = [(503, {})] * 10
+        with pytest.raises(HostUnavailableError):
+            host(self.name).report_status(self.local(server), "s3cret", STATUS)
+        assert len(server.received) == 3
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 422])
+    def test_a_refusal_is_not_tried_again(self, server: ApiServer, status: int) -> None:
+        server.answers = [(status, {})] * 10
+        with pytest.raises(HostRefusedError) as caught:
+            host(self.name).report_status(self.local(server), "s3cret-token", STATUS)
+        assert len(server.received) == 1
+        assert "s3cret-token" not in str(caught.value)
+
+    def test_a_redirect_is_not_followed(self, server: ApiServer) -> None:
+        server.answers = [(307, {"Location": f"{server.url}/elsewhere"})]
+        with pytest.raises(HostRefusedError):
+            host(self.name).report_status(self.local(server), "s3cret", STATUS)
+        assert len(server.received) == 1
+
+    def test_a_host_that_is_away_is_unavailable(self, server: ApiServer) -> None:
+        with pytest.raises(HostUnavailableError):
+            # Port 9 (discard) is answered by nobody.
+            host(self.name).report_status(self.repository(api_url="http://127.0.0.1:9"), "s3cret", STATUS)
+
+    def test_goes_only_where_it_may(self) -> None:
+        with pytest.raises(InvalidInput):
+            host(self.name).report_status(self.repository(api_url="http://169.254.169.254"), "s3cret", STATUS)
+
+
+__all__ = ["NOW", "SECRET", "STATUS", "Sample", "StatusContract", "WebhookContract", "payload", "server"]
