@@ -100,3 +100,16 @@ class AccessToken(BaseModel):
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None = None
+
+
+class FileLock(BaseModel):
+    """A file of a repository that one user asked others not to change. Git LFS's locks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    """Follows from the path: one lock per file."""
+    repository: FullName
+    path: str
+    owner: str
+    locked_at: datetime

@@ -76,3 +76,8 @@ def content_key(repository: str, sha256: str) -> str:
     Per repository, because a store shared by all would give an object to anyone who knows its name.
     """
     return f"lfs/{repository}/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def content_prefix(repository: str) -> str:
+    """Everything that `content_key` gives for that repository."""
+    return f"lfs/{repository}/"

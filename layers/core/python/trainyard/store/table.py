@@ -6,6 +6,7 @@
 | repository | `REPOSITORY#{name}`     | `REPOSITORY#{owner}`, name       |                            |
 | push       | `PUSH#{id}`             | `PUSH#{repository}`, time        |                            |
 | token      | `TOKEN#{digest}`        | `TOKEN#{user}`, id               |                            |
+| lock       | `LOCK#{repository}#{id}`| `LOCK#{repository}`, path        |                            |
 
 A run's id rises with time, so a project's runs by id are its runs by time.
 """
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from trainyard.model.errors import InvalidInput
-from trainyard.model.repository import AccessToken, Push, Repository
+from trainyard.model.repository import AccessToken, FileLock, Push, Repository
 from trainyard.model.run import Run
 from trainyard.model.text import Text
 
@@ -190,6 +191,22 @@ class Table:
     def delete_token(self, digest: str) -> None:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(f"TOKEN#{digest}"))
 
+    # Locks of files
+
+    def lock(self, repository: str, lock_id: str) -> FileLock | None:
+        return self._get(_lock_pk(repository, lock_id), FileLock)
+
+    def create_lock(self, lock: FileLock) -> None:
+        """AlreadyThereError if the file is locked."""
+        self._create(_item("lock", _lock_pk(lock.repository, lock.id), f"LOCK#{lock.repository}", lock.path, lock))
+
+    def locks_of(self, repository: str, limit: int = 100, cursor: str | None = None) -> Page[FileLock]:
+        """A repository's locks by path."""
+        return self._query(FileLock, BY_PROJECT, "project", f"LOCK#{repository}", limit, cursor, newest_first=False)
+
+    def delete_lock(self, lock: FileLock) -> None:
+        self._dynamodb.delete_item(TableName=self.name, Key=_key(_lock_pk(lock.repository, lock.id)))
+
     def _get(self, pk: str, model: type[Row]) -> Row | None:
         answer = self._dynamodb.get_item(TableName=self.name, Key=_key(pk), ConsistentRead=True)
         item = answer.get("Item")
@@ -245,6 +262,10 @@ def row_of(image: dict[str, Any] | None) -> Run | Push | None:
         case "push":
             return Push.model_validate_json(document)
     return None
+
+
+def _lock_pk(repository: str, lock_id: str) -> str:
+    return f"LOCK#{repository}#{lock_id}"
 
 
 def _key(pk: str) -> dict[str, Any]:
