@@ -120,7 +120,8 @@ class LogsFacet(BaseModel):
 class EvaluationFacet(BaseModel):
     """The verdict and the key figures; the whole evaluation lies in S3."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no NaN; as null it could not be read back.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     state: FacetState = FacetState.NONE
     verdict: str | None = None

@@ -1,0 +1,1 @@
+"""The command line: the checks and the readers on a laptop, and a client of the API."""

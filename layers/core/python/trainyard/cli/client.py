@@ -1,0 +1,107 @@
+"""A client of the HTTP API with nothing but the standard library, so that it installs in a second."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TIMEOUT_SECONDS = 35
+"""A little longer than API Gateway waits for a function."""
+_PIECE = 1 << 20
+
+
+@dataclass
+class ApiError(Exception):
+    """The API refused, or could not be reached (`status` 0); `message` says what to do."""
+
+    status: int
+    code: str
+    message: str
+    details: Any = None
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Client:
+    """Requests to one installation with one token."""
+
+    def __init__(self, url: str, token: str | None = None, language: str = "en") -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ApiError(0, "invalid_url", f"{url!r} is not an address; write it as https://HOST")
+        self.url = url.rstrip("/")
+        self._token = token
+        self._language = language
+
+    def get(self, path: str, **query: object) -> Any:
+        wanted = {name: value for name, value in query.items() if value is not None}
+        return self._send("GET", f"{path}?{urllib.parse.urlencode(wanted)}" if wanted else path)
+
+    def post(self, path: str, body: object | None = None, headers: Mapping[str, str] | None = None) -> Any:
+        data = json.dumps(body if body is not None else {}).encode()
+        return self._send("POST", path, data, {"Content-Type": "application/json", **(headers or {})})
+
+    def post_form(self, path: str, fields: Mapping[str, str]) -> Any:
+        data = urllib.parse.urlencode(fields).encode()
+        return self._send("POST", path, data, {"Content-Type": "application/x-www-form-urlencoded"})
+
+    def delete(self, path: str) -> Any:
+        return self._send("DELETE", path)
+
+    def pages(self, path: str, key: str, **query: object) -> Iterator[Any]:
+        """Every entry of a list, page after page."""
+        cursor = None
+        while True:
+            page = self.get(path, cursor=cursor, **query)
+            yield from page[key]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def download(self, address: str, target: Path) -> int:
+        """Fetch a presigned address into a file and return its bytes; a half-written file never has its name."""
+        partial = target.with_name(target.name + ".part")
+        request = urllib.request.Request(address)  # noqa: S310 - the API's own https answer
+        with self._open(request) as answer, partial.open("wb") as file:
+            while piece := answer.read(_PIECE):
+                file.write(piece)
+        partial.replace(target)
+        return target.stat().st_size
+
+    def _send(
+        self, method: str, path: str, data: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        request = urllib.request.Request(self.url + path, data=data, method=method)  # noqa: S310 - checked above
+        request.add_header("Accept", "application/json")
+        request.add_header("Accept-Language", self._language)
+        if self._token:
+            request.add_header("Authorization", f"Bearer {self._token}")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        with self._open(request) as answer:
+            body = answer.read()
+        return json.loads(body) if body else None
+
+    def _open(self, request: urllib.request.Request) -> Any:
+        try:
+            return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310 - checked above
+        except urllib.error.HTTPError as error:
+            raise _refusal(error) from None
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            reason = getattr(error, "reason", error)
+            raise ApiError(0, "unreachable", f"{self.url} cannot be reached ({reason}); is the address right?") from None
+
+
+def _refusal(error: urllib.error.HTTPError) -> ApiError:
+    try:
+        body = json.loads(error.read())
+        return ApiError(error.code, body["code"], body["message"], body.get("details"))
+    except (ValueError, KeyError, TypeError):
+        return ApiError(error.code, "http_error", f"the server answered {error.code} {error.reason}")

@@ -1,0 +1,62 @@
+"""What many rooms' tests stand on: an AWS in memory with the table and bucket that `infra/storage.yaml` describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from trainyard.store import State
+from trainyard.store.bus import Bus
+from trainyard.store.objects import Objects
+from trainyard.store.secrets import Secrets
+from trainyard.store.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+REGION = "us-east-1"
+
+
+@pytest.fixture
+def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in a test may ever reach a real account."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BATCH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def aws(aws_credentials: None) -> Iterator[None]:
+    """Moto's AWS, in this process."""
+    from trainyard.clients import client
+
+    with mock_aws():
+        client.cache_clear()
+        yield
+        client.cache_clear()
+
+
+@pytest.fixture
+def state(aws: None) -> State:
+    """State on a fresh table, bucket and bus."""
+    import boto3
+
+    boto3.client("dynamodb").create_table(TableName="trainyard", **table_properties())
+    boto3.client("s3").create_bucket(Bucket="trainyard")
+    boto3.client("events").create_event_bus(Name="trainyard")
+    return State(Table("trainyard"), Objects("trainyard"), Secrets("/trainyard"), Bus("trainyard"))
+
+
+def table_properties() -> dict[str, Any]:
+    """The table as the real template has it, in the words of CreateTable."""
+    from samtranslator.yaml_helper import yaml_parse
+
+    template = yaml_parse((ROOT / "infra/storage.yaml").read_text())
+    properties = dict(template["Resources"]["Table"]["Properties"])
+    wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    return {**{name: properties[name] for name in wanted}, "StreamSpecification": stream}
