@@ -1,0 +1,83 @@
+"""The third-party packages of layers/deps for the interpreter that runs here, exactly as the lock file has them."""
+
+from __future__ import annotations
+
+import compileall
+import hashlib
+import py_compile
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from infra.local.deploy.errors import DeploymentFailed
+from infra.local.deploy.package import zip_entries
+from trainyard.model.text import Text
+
+INSTALL_SECONDS = 300
+FUNCTIONS = ("server",)  # the project's extras that the zip functions need
+IMAGES = ("server", "git")  # and what an image function needs
+
+
+def layer(root: Path, cache: Path, extras: tuple[str, ...]) -> bytes:
+    """A layer's zip with these extras.
+
+    It holds a path file only, which leads to a folder in the cache: the emulator unpacks every layer anew for every
+    worker it starts, and thousands of files would cost each of them a second.
+    """
+    folder = install(root, cache, extras)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return zip_entries({f"python/lib/{version}/site-packages/dependencies.pth": f"{folder}\n".encode()})
+
+
+def install(root: Path, cache: Path, extras: tuple[str, ...]) -> Path:
+    """The folder they are installed in; made once for a lock file and an interpreter."""
+    lock = (root / "uv.lock").read_bytes() + (root / "pyproject.toml").read_bytes()
+    identity = repr((hashlib.sha256(lock).hexdigest(), extras, sys.version, sys.platform))
+    folder = cache / "dependencies" / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            fresh = Path(scratch) / "packages"
+            _install(root, fresh, Path(scratch) / "requirements.txt", extras)
+            _compile(fresh, folder)
+            fresh.rename(folder)
+    return folder
+
+
+def _install(root: Path, target: Path, requirements: Path, extras: tuple[str, ...]) -> None:
+    wanted = [argument for extra in extras for argument in ("--extra", extra)]
+    _uv(
+        root,
+        *("export", "--frozen", "--quiet", "--no-emit-project", "--no-default-groups", *wanted),
+        *("--output-file", str(requirements)),
+    )
+    _uv(
+        root,
+        *("pip", "install", "--quiet", "--python", sys.executable, "--target", str(target)),
+        *("--requirements", str(requirements)),
+    )
+
+
+def _compile(folder: Path, final: Path) -> None:
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(
+        folder, quiet=2, workers=0, invalidation_mode=unchecked, stripdir=str(folder), prependdir=str(final)
+    )
+
+
+def _uv(root: Path, *arguments: str) -> None:
+    uv = shutil.which("uv") or shutil.which("uv", path=Path(sys.executable).parent)
+    if uv is None:
+        raise DeploymentFailed(
+            Text(en="uv is not on the PATH; `make setup` installs it.", zh="PATH 中没有 uv；请运行 `make setup` 安装。")
+        )
+    done = subprocess.run(  # its own time limit is the only bound on the network
+        [uv, *arguments], cwd=root, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip()[-2000:]
+        raise DeploymentFailed(
+            Text(en=f"uv {arguments[0]} failed:\n{said}", zh=f"uv {arguments[0]} 失败：\n{said}"),
+        )
