@@ -21,7 +21,7 @@ class Settings(BaseModel):
     git_base_url: str = Field("", description="Root of the embedded git host's clone addresses, where there is one.")
     job_queues: dict[str, str] = Field({}, description="JSON: a flavor's queue name to the job queue's ARN.")
     job_definitions: dict[str, str] = Field({}, description="JSON: a framework's job definition name to its ARN.")
-    lfs_quota_gb: float = Field(50, ge=0, description="Git LFS storage per repository in GB (10^9 bytes); 0: unlimited.")
+    lfs_quota_gb: float = Field(50, ge=0, description="Git LFS GB (10^9 bytes) per repository; 0: unlimited.")
     allow_loopback_http: bool = Field(False, description="Git over plain http to loopback addresses is allowed.")
 
     @classmethod
