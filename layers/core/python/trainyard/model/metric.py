@@ -75,8 +75,9 @@ def number_to_json(value: float) -> float | str:
 
 
 def downsample(points: Sequence[Point], limit: int) -> list[Point]:
-    """At most `limit` (>= 4) of the points, in order: first and last, and of every stretch the lowest, the highest and, where
-    there is one, a value that is not a number, so that a plot shows every peak and the place where training broke.
+    """At most `limit` (>= 5) of the points, in order, so that a plot shows every peak and where training broke.
+
+    Kept are the first, the last, and of every stretch the lowest, the highest and the first that is not a number.
     """
     if len(points) <= limit:
         return list(points)

@@ -1,0 +1,1 @@
+"""What a run is worth: standard and custom evaluation, comparison, gates."""

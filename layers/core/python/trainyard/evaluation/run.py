@@ -1,0 +1,20 @@
+"""Evaluating a stored run."""
+
+from __future__ import annotations
+
+from trainyard.evaluation.standard import evaluate
+from trainyard.model.evaluation import Evaluation
+from trainyard.model.metric import Metrics
+from trainyard.store import layout
+from trainyard.store.objects import ObjectMissingError, Objects
+
+
+def evaluate_run(objects: Objects, run_id: str, require: dict[str, str]) -> Evaluation:
+    """Evaluate what `index_run` found and write `evaluation.json`. Works on what a failed or stopped run left."""
+    try:
+        metrics = Metrics.from_json(objects.get(layout.metrics_key(run_id)))
+    except ObjectMissingError:
+        metrics = Metrics()
+    evaluation = evaluate(metrics, require)
+    objects.put(layout.evaluation_key(run_id), evaluation.model_dump_json().encode(), content_type="application/json")
+    return evaluation

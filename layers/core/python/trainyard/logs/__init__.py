@@ -1,0 +1,1 @@
+"""What a run printed: read live, indexed after the end, searched; and what it measured."""

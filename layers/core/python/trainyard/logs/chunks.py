@@ -1,0 +1,106 @@
+"""The pieces in which a runner ships an attempt's log: one gzip member each, named by the offset of its first byte."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from trainyard.store import layout
+from trainyard.store.objects import Objects
+
+PIECE_BYTES = 1 << 20
+"""Memory taken by what is decompressed at a time, however much a member unfolds to."""
+_AHEAD = 8
+_GZIP = 31
+_LOOK_BACK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    key: str
+    offset: int
+    """Of its first byte in the attempt's uncompressed log."""
+    size: int
+    """Compressed bytes."""
+
+
+def attempts_with_log(objects: Objects, run_id: str) -> list[int]:
+    """The numbers of the attempts that shipped anything, in order. One list call for each attempt."""
+    prefix, after, numbers = f"runs/{run_id}/attempts/", None, []
+    while entry := next(iter(objects.find(prefix, start_after=after, limit=1)), None):
+        number = int(entry.key.removeprefix(prefix).split("/", 1)[0])
+        after = f"{layout.attempt_prefix(run_id, number)}~"
+        if next(iter(objects.find(layout.log_chunk_prefix(run_id, number), limit=1)), None):
+            numbers.append(number)
+    return sorted(numbers)
+
+
+def list_chunks(objects: Objects, run_id: str, attempt: int, offset: int = 0) -> Iterator[Chunk]:
+    """The chunks of an attempt from the one that holds `offset` on. One list call unless a chunk is very long."""
+    prefix = layout.log_chunk_prefix(run_id, attempt)
+    after = layout.log_chunk_key(run_id, attempt, offset - _LOOK_BACK) if offset > _LOOK_BACK else None
+    before: Chunk | None = None
+    for entry in objects.find(prefix, start_after=after):
+        chunk = Chunk(entry.key, layout.log_chunk_offset(entry.key), entry.size)
+        if chunk.offset > offset:
+            if before is None and after is not None:
+                yield from _search_from_start(objects, prefix, offset)
+                return
+            if before is not None:
+                yield before
+            before = None
+            yield chunk
+            offset = -1
+        else:
+            before = chunk
+    if before is not None:
+        yield before
+    elif after is not None and offset >= 0:
+        yield from _search_from_start(objects, prefix, offset)
+
+
+def _search_from_start(objects: Objects, prefix: str, offset: int) -> Iterator[Chunk]:
+    """The same without a guess where to begin: needed only where one chunk holds more than 1 MiB."""
+    before: Chunk | None = None
+    for entry in objects.find(prefix):
+        chunk = Chunk(entry.key, layout.log_chunk_offset(entry.key), entry.size)
+        if before is not None and chunk.offset > offset:
+            yield before
+        before = chunk
+    if before is not None:
+        yield before
+
+
+def fetch(objects: Objects, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
+    """The chunks with their bytes, in order, a few of them fetched ahead: a long run left tens of thousands."""
+    waiting: deque[tuple[Chunk, Future[bytes]]] = deque()
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        for chunk in chunks:
+            waiting.append((chunk, pool.submit(objects.get, chunk.key)))
+            if len(waiting) >= _AHEAD:
+                done, data = waiting.popleft()
+                yield done, data.result()
+        while waiting:
+            done, data = waiting.popleft()
+            yield done, data.result()
+
+
+def unpack(data: bytes) -> Iterator[bytes]:
+    """What gzip members hold, in pieces of at most 1 MiB.
+
+    Raises:
+        zlib.error: after the pieces that could be read, if the bytes are damaged or cut off.
+    """
+    while data:
+        member = zlib.decompressobj(_GZIP)
+        piece = member.decompress(data, PIECE_BYTES)
+        while piece or member.unconsumed_tail:
+            if piece:
+                yield piece
+            piece = member.decompress(member.unconsumed_tail, PIECE_BYTES)
+        if not member.eof:
+            raise zlib.error("the gzip member is cut off")
+        data = member.unused_data.lstrip(b"\0")

@@ -1,0 +1,108 @@
+"""Lines that a script prints itself: `epoch 3 | val accuracy: 0.95`, `loss=0.3`, `{'accuracy': np.float64(0.97)}`.
+
+People write anything before a colon, so a name counts only when it is made of the words that metrics are called by.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from trainyard.logs.readers.contract import Form, MetricReader, Row
+from trainyard.model.metric import Parameter
+
+_NUMBER = rb"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
+# A separator with a number after it; the rest of the line is looked at only where this is found.
+_LINE = re.compile(
+    rb"[:=](?<![\s,;:][:=]) {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?[-+]?(?:[\d.]|[nN][aA][nN]|[iI][nN][fF])[^\n]*"
+)
+_PAIR = re.compile(
+    rb"([A-Za-z][\w ./@-]{0,60})(?:\([^()\n]{0,20}\))?[\"']?\s{0,4}[:=]\s{0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?("
+    + _NUMBER
+    + rb")(?![\w:/]|\.\d)( ?%)?"
+)
+_EPOCH = re.compile(rb"(?<!per )(?i:\bepoch)[\"']?[\s:=#\[(]{0,6}(\d+(?:\.\d+)?)")
+_STEP = re.compile(rb"(?i:\b(?:global_step|step|iteration|iter|batch))[\"']?[\s:=#\[(]{0,6}(\d+)")
+_LONGEST_LINE = 2000
+
+# fmt: off
+_METRICS = frozenset(
+    (
+        "loss", "acc", "accuracy", "error", "err", "precision", "recall", "f1", "auc", "auroc", "map", "map50",
+        "ap", "iou", "miou", "dice", "bleu", "rouge", "perplexity", "ppl", "mse", "mae", "rmse", "r2", "psnr",
+        "ssim", "fid", "wer", "cer", "top1", "top5", "reward", "score", "kappa", "mcc", "specificity",
+        "sensitivity", "lr", "throughput",
+    )
+)
+_QUALIFIERS = frozenset(
+    (
+        "train", "training", "trn", "val", "valid", "validation", "eval", "evaluation", "test", "testing",
+        "dev", "avg", "average", "mean", "running", "best", "top", "min", "max", "final", "macro", "micro",
+        "weighted", "total", "box", "cls", "obj", "dfl", "seg", "mask", "learning", "rate", "top-1", "top-5",
+        "per", "ms",
+    )
+)
+# fmt: on
+_SINGLE = {"learning_rate": "learning_rate", "lr": "learning_rate"}
+_PARAMETERS = {
+    "batch_size": "batch_size", "batchsize": "batch_size", "bs": "batch_size",
+    "lr": "learning_rate", "learning_rate": "learning_rate", "momentum": "momentum",
+    "weight_decay": "weight_decay", "dropout": "dropout", "seed": "seed",
+}  # fmt: skip
+
+
+class KeyValueReader(MetricReader):
+    name = "key_value"
+    fallback = True
+
+    def forms(self) -> Sequence[Form]:
+        return (Form(b"", _LINE, _read),)
+
+
+def _read(match: re.Match[bytes]) -> Row | None:
+    text = match.string
+    start = text.rfind(b"\n", max(0, match.start() - _LONGEST_LINE), match.start()) + 1
+    if start == 0:
+        return None
+    return row_of_line(text[start : min(match.end(), start + _LONGEST_LINE)])
+
+
+def row_of_line(line: bytes) -> Row | None:
+    """What a line printed by hand says, or None.
+
+    A percentage becomes a fraction (`97.5 %` -> 0.975). Hyperparameters on a line without any metric describe the
+    training that follows.
+    """
+    values: dict[str, float] = {}
+    parameters: dict[str, Parameter] = {}
+    for label, number, percent in _PAIR.findall(line):
+        words = label.decode().lower()
+        if name := _metric_name(words):
+            values[name] = float(number) / (100 if percent else 1)
+        if parameter := _PARAMETERS.get("_".join(words.split())):
+            parameters[parameter] = _parameter(number)
+    if parameters and not values.keys() - {"learning_rate"}:
+        return Row({}, parameters=parameters)
+    if not values:
+        return None
+    epoch, step = _EPOCH.search(line), _STEP.search(line)
+    return Row(values, float(epoch[1]) if epoch else None, int(step[1]) if step else None)
+
+
+def _metric_name(label: str) -> str | None:
+    """The words at the end of `label` that name a metric, joined by `_`; None when its last word is not one."""
+    words: list[str] = []
+    for word in reversed(label.replace("/", " ").split()):
+        parts = word.split("_")
+        if not all(part in _METRICS or part in _QUALIFIERS or part.isdigit() for part in parts):
+            break
+        words.insert(0, word)
+    name = "_".join(words)
+    parts = name.split("_")
+    if name in _SINGLE or parts[-1] == "lr":
+        return _SINGLE.get(name, name)
+    return name if any(part in _METRICS for part in parts) else None
+
+
+def _parameter(number: bytes) -> Parameter:
+    return int(number) if number.isdigit() else float(number)
