@@ -14,9 +14,7 @@ COMMIT = "a" * 40
 
 
 def a_spec(**changes: Any) -> RunSpec:
-    return RunSpec.model_validate(
-        {"boot_file": "train.py", "framework": "python-cpu", "flavor": "cpu", **changes}
-    )
+    return RunSpec.model_validate({"boot_file": "train.py", "framework": "python-cpu", "flavor": "cpu", **changes})
 
 
 def a_run(run_id: str = "run-1", **changes: Any) -> Run:

@@ -65,7 +65,9 @@ def trespasses(path: Path) -> list[str]:
     for line, name in imported_modules(path):
         parts = name.split(".")
         outside = parts[0] in ("infra", "functions", "tests")
-        other_room = parts[0] == "trainyard" and len(parts) > 1 and parts[1] != "__version__" and parts[1] not in allowed
+        other_room = (
+            parts[0] == "trainyard" and len(parts) > 1 and parts[1] != "__version__" and parts[1] not in allowed
+        )
         if outside or other_room:
             wrong.append(f"{path.relative_to(ROOT)}:{line}: {room} may not import {name}")
     return wrong
@@ -92,7 +94,9 @@ def test_heavy_packages_are_imported_on_first_use() -> None:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in names:
-                assert name.split(".")[0] not in heavy, f"{path.relative_to(ROOT)}:{node.lineno} imports {name} at the top"
+                assert name.split(".")[0] not in heavy, (
+                    f"{path.relative_to(ROOT)}:{node.lineno} imports {name} at the top"
+                )
 
 
 def test_the_top_level_holds_only_what_belongs_there() -> None:

@@ -30,7 +30,13 @@ class RunMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.run = Run(
-            id="run-0", name="a", project="demo/a", origin=Origin.API, requested_by="demo", created_at=START, updated_at=START
+            id="run-0",
+            name="a",
+            project="demo/a",
+            origin=Origin.API,
+            requested_by="demo",
+            created_at=START,
+            updated_at=START,
         )
         self.history = [self.run]
         self.now = START

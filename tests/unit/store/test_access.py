@@ -32,7 +32,8 @@ def test_the_secret_is_not_stored(state: State) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["Bearer", "Bearer ", "Bearer wrong", "Basic", "Basic %%%", "Basic /w==", "Basic ZGVtbw==", "Digest x", "x"]
+    "header",
+    ["Bearer", "Bearer ", "Bearer wrong", "Basic", "Basic %%%", "Basic /w==", "Basic ZGVtbw==", "Digest x", "x"],
 )
 def test_what_is_wrong_is_refused_with_the_same_words(state: State, header: str) -> None:
     with pytest.raises(Unauthenticated) as refused:

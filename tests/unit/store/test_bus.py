@@ -55,7 +55,9 @@ def test_events_arrive_on_the_bus_in_order(state: State) -> None:
     import boto3
 
     queue = boto3.client("sqs").create_queue(QueueName="q")["QueueUrl"]
-    arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
     events = boto3.client("events")
     events.put_rule(Name="all", EventBusName="trainyard", EventPattern=json.dumps({"source": ["trainyard"]}))
     events.put_targets(Rule="all", EventBusName="trainyard", Targets=[{"Id": "q", "Arn": arn}])

@@ -1,0 +1,50 @@
+"""The embedded stack's Batch server with a queue and a definition whose jobs do what `PROGRAM` says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from infra.local.batch.launch import JobSpec, Launch
+from infra.local.batch.server import BatchServer
+
+from trainyard.compute.aws_batch import AwsBatch
+from trainyard.model.settings import Settings
+
+PROGRAMS = {"ok": "print('ok')", "fail": "raise SystemExit(3)", "sleep": "import time; time.sleep(60)"}
+
+
+def launch(spec: JobSpec) -> Launch:
+    return Launch([sys.executable, "-c", PROGRAMS[spec.environment.get("PROGRAM", "ok")]], {})
+
+
+@contextmanager
+def batch(**arguments: Any) -> Iterator[tuple[BatchServer, AwsBatch, Any]]:
+    """A server, the production backend on it, and a plain client to look with."""
+    with BatchServer(launcher=launch, grace=2.0, **arguments) as server:
+        client = boto3.client("batch", endpoint_url=server.endpoint, region_name="us-east-1")
+        environment = client.create_compute_environment(
+            computeEnvironmentName="cpu",
+            type="MANAGED",
+            computeResources={
+                "type": "EC2", "minvCpus": 0, "maxvCpus": 4, "instanceTypes": ["optimal"], "subnets": ["subnet-1"],
+                "securityGroupIds": ["sg-1"], "instanceRole": "arn:aws:iam::000000000000:instance-profile/ecs",
+            },
+        )["computeEnvironmentArn"]  # fmt: skip
+        queue = client.create_job_queue(
+            jobQueueName="cpu", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}]
+        )["jobQueueArn"]
+        definition = client.register_job_definition(
+            jobDefinitionName="cpu",
+            type="container",
+            containerProperties={
+                "image": "runner",
+                "command": ["run"],
+                "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
+            },
+        )["jobDefinitionArn"]
+        known = Settings(job_queues={"cpu": queue}, job_definitions={"cpu": definition})
+        yield server, AwsBatch(client, known), client
