@@ -6,6 +6,7 @@ supported by the emulator nor translated here is refused by name, in `deploy`, n
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,8 +56,8 @@ def after_transform(template: Template, surroundings: Surroundings) -> None:
 def zip_image_functions(template: Template, root: Path) -> None:
     """There is no Docker here: a function that is an image on AWS runs as a zip of the same code.
 
-    Its code is `functions/<name>`, where `<name>` is the folder of its Dockerfile; the layers that the image copies are
-    attached, and the packages its image installs come as one more layer.
+    Its code is the folder of `functions` that has the resource's name in snake case; the layers that the image copies
+    are attached, and the packages that its image installs come as one more layer.
     """
     images = {name: each for name, each in _resources(template, "AWS::Serverless::Function") if _is_image(each)}
     if not images:
@@ -68,23 +69,16 @@ def zip_image_functions(template: Template, root: Path) -> None:
     }
     for name, resource in images.items():
         properties = resource["Properties"]
-        dockerfile = PurePosixPath(resource.get("Metadata", {}).get("Dockerfile", ""))
-        if not dockerfile.parent.name:
-            raise CannotTranslate(
-                Text(
-                    en=f"{name} is an image; its Metadata.Dockerfile must lie in a folder named like the function's.",
-                    zh=f"{name} 是镜像函数，但其 Metadata.Dockerfile 未说明对应哪个函数文件夹。",
-                )
-            )
         command = properties.pop("ImageConfig", {}).get("Command", ["app.handler"])
         properties.pop("ImageUri", None)
         properties |= {
             "PackageType": "Zip",
-            "CodeUri": str(root / "functions" / dockerfile.parent.name),
+            "CodeUri": str(root / "functions" / _snake_case(name)),
             "Handler": command[0],
             "Runtime": _this_python(),
-            "Layers": [{"Ref": each} for each in (*core, IMAGE_LAYER)],
+            "Layers": [{"Ref": each} for each in (IMAGE_LAYER, *core)],
         }
+        resource["IgnoreGlobals"] = ["Runtime", "Handler", "Layers"]
         resource.pop("Metadata", None)
 
 
@@ -183,6 +177,10 @@ def _is_image(function: dict[str, Any]) -> bool:
 
 def _is_core(layer: dict[str, Any]) -> bool:
     return "core" in PurePosixPath(str(layer["Properties"]["ContentUri"])).parts
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _this_python() -> str:

@@ -22,6 +22,7 @@ CREDENTIALS = {
 def settings(state: Path, port: int, api_port: int, *, keep: bool, enforce_iam: bool) -> dict[str, str]:
     """The environment the emulator is imported in; its functions inherit it. Remembers the ports."""
     _move_addresses(state, port)
+    _rewind_streams(state)
     (state / "ports.json").write_text(json.dumps({"port": port, "api_port": api_port}))
     return {
         **CREDENTIALS,
@@ -60,3 +61,17 @@ def _move_addresses(state: Path, port: int) -> None:
         return
     for saved in (state / "services").glob("*.json"):
         saved.write_text(saved.read_text().replace(f"localhost:{old}/", f"localhost:{port}/"))
+
+
+def _rewind_streams(state: Path) -> None:
+    """The emulator saves how far a table's stream was read but not the stream, which begins anew: so must the reading.
+
+    Otherwise as many changes as were read before would pass unseen after a restart.
+    """
+    saved = state / "services" / "lambda.json"
+    if not saved.exists():
+        return
+    content = json.loads(saved.read_text())
+    positions = content["payload"]["dynamodb_stream_positions"]["data"]
+    positions.update(dict.fromkeys(positions, 0))
+    saved.write_text(json.dumps(content))
