@@ -20,6 +20,8 @@ class Ending(StrEnum):
     TIMED_OUT = "timed_out"
     SETUP_FAILED = "setup_failed"
     """Code, inputs or packages could not be made ready; the script never started."""
+    SHIPPING_FAILED = "shipping_failed"
+    """The script ended well, but what it left could not be stored."""
 
 
 class OutputFile(BaseModel):

@@ -1,0 +1,241 @@
+"""One attempt from its first to its last step."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from trainyard.model.catalogue import Framework, load_catalogue
+from trainyard.model.request import RunRequest
+from trainyard.model.result import AttemptResult, Ending, OutputFile
+from trainyard.model.text import Text
+from trainyard.runner import code, outputs, reasons, script
+from trainyard.runner.environment import Environment, Environments
+from trainyard.runner.errors import SetupError, StopRequestedError
+from trainyard.runner.fence import claim
+from trainyard.runner.inputs import ContentCache, stage_inputs
+from trainyard.runner.job import Job
+from trainyard.runner.requirements import REQUIREMENTS_FILE, Requirements
+from trainyard.runner.shipping import LogShipper
+from trainyard.runner.stop import Stop
+from trainyard.runner.stopwatch import Stopwatch
+from trainyard.runner.workspace import Workspace
+from trainyard.store import layout
+from trainyard.store.objects import Objects
+
+Kept = TypeVar("Kept")
+
+_LOG_SECONDS = 120.0
+# A stop leaves little time before the whole container is killed.
+_LOG_SECONDS_AFTER_STOP = 15.0
+_STORE_TRIES = 4
+
+
+def run_attempt(objects: Objects, job: Job, stop: Stop, outer: Mapping[str, str]) -> int:
+    """Run the attempt and store its result; returns the runner's exit code.
+
+    0 where the script succeeded, or where another job has this attempt. The result is written whatever happens.
+    """
+    if not claim(objects, job):
+        return 0
+    with Workspace(job.cache) as workspace:
+        log = LogShipper(objects, job.run_id, job.attempt, workspace.spool)
+        with Environments(job.cache, outer) as environments:
+            attempt = Attempt(objects, job, stop, outer, workspace, environments, log)
+            attempt.run()
+            environments.evict()
+        log.close(_LOG_SECONDS_AFTER_STOP if stop.requested else _LOG_SECONDS)
+        result = attempt.result(log.written)
+        key = layout.result_key(job.run_id, job.attempt)
+        _insist(lambda: objects.put(key, result.model_dump_json().encode(), "application/json"))
+    return attempt.exit_code
+
+
+class Attempt:
+    """The steps, and what is known of the attempt so far."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        job: Job,
+        stop: Stop,
+        outer: Mapping[str, str],
+        workspace: Workspace,
+        environments: Environments,
+        log: LogShipper,
+    ) -> None:
+        self._objects, self._job, self._stop, self._outer = objects, job, stop, outer
+        self._workspace, self._environments, self._log = workspace, environments, log
+        self._stopwatch = Stopwatch()
+        self.exit_code = reasons.EXIT_SETUP_FAILED
+        self._result = AttemptResult(
+            run_id=job.run_id, attempt=job.attempt, ending=Ending.SETUP_FAILED, finished_at=datetime.now(UTC)
+        )
+
+    def run(self) -> None:
+        """Every step that applies. Raises nothing: whatever goes wrong becomes part of the result."""
+        try:
+            request = self._read_request()
+            ready = self._prepare(request)
+            self._run_script(request, ready)
+        except StopRequestedError:
+            self._end(Ending.STOPPED, reasons.EXIT_STOPPED, reasons.STOPPED)
+        except SetupError as error:
+            self._end(Ending.SETUP_FAILED, reasons.EXIT_SETUP_FAILED, error.message, error.last_lines)
+        except Exception as error:  # noqa: BLE001 - a run must not end without a word because of a bug of ours
+            traceback.print_exc()
+            self._end(Ending.SETUP_FAILED, reasons.EXIT_SETUP_FAILED, reasons.INTERNAL, [repr(error)])
+
+    def result(self, log_bytes: int) -> AttemptResult:
+        """What is stored in the end."""
+        return self._result.model_copy(
+            update={
+                "stages": self._stopwatch.stages,
+                "log_bytes": log_bytes,
+                "exit_code": self.exit_code,
+                "finished_at": datetime.now(UTC),
+            }
+        )
+
+    def _read_request(self) -> RunRequest:
+        self._stop.check()
+        request = RunRequest.model_validate_json(self._objects.get(layout.request_key(self._job.run_id)))
+        self._log.say(
+            Text(
+                en=f"attempt {self._job.attempt} of {request.name}, {request.project} at {request.commit[:12]}",
+                zh=f"{request.project}（{request.commit[:12]}）的 {request.name}，第 {self._job.attempt} 次尝试",
+            )
+        )
+        return request
+
+    def _prepare(self, request: RunRequest) -> script.Script:
+        """Code first, which is small and says what to install; then packages and inputs at the same time."""
+        framework = _framework(request)
+        with self._stopwatch.stage("code"):
+            code.stage_code(self._objects, request.code_key, self._workspace.code, self._stop)
+            boot_file = script.boot_file(request, self._workspace.code)
+        with ThreadPoolExecutor(1) as pool:
+            abandon = Stop(self._stop)
+            inputs = pool.submit(self._stage_inputs, request, abandon)
+            try:
+                environment = self._open_environment(boot_file, framework)
+            except BaseException:
+                abandon.request()
+                raise
+            paths = inputs.result()
+        self._result = self._result.model_copy(
+            update={"packages": environment.packages, "environment_cached": environment.cached}
+        )
+        return script.Script(
+            command=[
+                str(environment.python),
+                request.spec.boot_file,
+                *script.arguments(request, paths, self._workspace),
+            ],
+            folder=self._workspace.code / request.spec.code_dir,
+            environment=script.environment(
+                request, self._job.attempt, environment.python, self._workspace, self._outer
+            ),
+            timeout=request.spec.timeout.total_seconds(),
+            stop_grace=self._job.stop_grace,
+        )
+
+    def _stage_inputs(self, request: RunRequest, stop: Stop) -> dict[str, Path]:
+        if not request.inputs:
+            return {}
+        self._log.say(_staging(request))
+        with self._stopwatch.stage("inputs"):
+            cache = ContentCache(self._job.cache / "content")
+            return stage_inputs(self._objects, cache, request.inputs, self._workspace.inputs, stop)
+
+    def _open_environment(self, boot_file: Path, framework: Framework) -> Environment:
+        requirements = Requirements.read(boot_file.with_name(REQUIREMENTS_FILE))
+        with self._stopwatch.stage("environment"):
+            return self._environments.open(
+                requirements,
+                framework.python,
+                self._stop,
+                self._log.say,
+                system_packages=bool(framework.provides),
+            )
+
+    def _run_script(self, request: RunRequest, ready: script.Script) -> None:
+        self._stop.check()
+        self._log.say(_starting(request))
+        with self._stopwatch.stage("script"):
+            ended = ready.run(self._stop, self._log.write)
+        ending, exit_code, reason = reasons.judge(ended, request.spec.timeout)
+        failed = ending is not Ending.SUCCEEDED
+        self._end(ending, exit_code, reason, ended.last_lines if failed else [])
+        self._result = self._result.model_copy(update={"signal": ended.signal})
+        with self._stopwatch.stage("upload"):
+            self._upload(request)
+
+    def _upload(self, request: RunRequest) -> None:
+        """Keep what the script left, however it ended. A good ending is none where its output is lost."""
+        run_id, wanted = self._job.run_id, request.spec
+        try:
+            kept = {}
+            if wanted.output:
+                kept["outputs"] = self._store(self._workspace.output, layout.output_prefix(run_id))
+            if wanted.aim:
+                kept["aim_files"] = self._store(self._workspace.aim, layout.aim_prefix(run_id))
+            self._result = self._result.model_copy(update=kept)
+        except Exception:  # noqa: BLE001 - any failure to store has the same meaning for the user
+            traceback.print_exc()
+            if self._result.ending is Ending.SUCCEEDED:
+                self._end(Ending.SHIPPING_FAILED, reasons.EXIT_SHIPPING_FAILED, reasons.NOT_STORED)
+
+    def _store(self, folder: Path, prefix: str) -> list[OutputFile]:
+        return _insist(lambda: outputs.upload(self._objects, folder, prefix, self._log.say))
+
+    def _end(self, ending: Ending, exit_code: int, reason: Text | None, last_lines: list[str] | None = None) -> None:
+        self.exit_code = exit_code
+        self._result = self._result.model_copy(
+            update={"ending": ending, "reason": reason, "last_lines": last_lines or []}
+        )
+        for line in last_lines or [] if ending is Ending.SETUP_FAILED else []:
+            self._log.write(f"{line}\n".encode())
+        self._log.say(reason or Text(en="the script succeeded", zh="脚本运行成功"))
+
+
+def _insist(store: Callable[[], Kept]) -> Kept:
+    """Try a few times; the last error is raised."""
+    for tries_left in reversed(range(_STORE_TRIES)):
+        try:
+            return store()
+        except Exception:
+            if not tries_left:
+                raise
+            time.sleep(2.0 ** (_STORE_TRIES - tries_left) / 4)
+    raise AssertionError
+
+
+def _framework(request: RunRequest) -> Framework:
+    framework = load_catalogue().framework(request.spec.framework)
+    if framework is None:
+        raise SetupError(
+            Text(
+                en=f"The framework {request.spec.framework} is not in the catalogue any more; choose another one.",
+                zh=f"目录中已没有框架 {request.spec.framework}，请选择其他框架。",
+            )
+        )
+    return framework
+
+
+def _staging(request: RunRequest) -> Text:
+    files = [file for pinned in request.inputs for file in pinned.files]
+    size = sum(file.size for file in files) / 1e6
+    return Text(
+        en=f"fetching {len(files)} input files, {size:.1f} MB",
+        zh=f"正在获取 {len(files)} 个输入文件，共 {size:.1f} MB",
+    )
+
+
+def _starting(request: RunRequest) -> Text:
+    return Text(en=f"starting {request.spec.boot_path}", zh=f"开始运行 {request.spec.boot_path}")

@@ -1,0 +1,99 @@
+"""Waiting for a process that may have to be stopped, and making sure that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from enum import Enum, auto
+from pathlib import Path
+
+from trainyard.runner.stop import Stop
+
+_TICK_SECONDS = 0.1
+# How long the kernel may need to end what was killed; longer only where a disk hangs.
+_REAP_SECONDS = 10.0
+
+
+class Outcome(Enum):
+    """Why a wait was over."""
+
+    ENDED = auto()
+    STOPPED = auto()
+    TIMED_OUT = auto()
+
+
+def wait(process: subprocess.Popen[bytes], stop: Stop, seconds: float) -> Outcome:
+    """Until the process has ended, a stop was asked for, or `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            process.wait(_TICK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if stop.requested:
+                return Outcome.STOPPED
+            if time.monotonic() >= deadline:
+                return Outcome.TIMED_OUT
+        else:
+            return Outcome.ENDED
+
+
+def end_group(process: subprocess.Popen[bytes], grace: float) -> None:
+    """End a process that leads its own session, and its group: SIGTERM, `grace` seconds, SIGKILL."""
+    if process.poll() is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait(_REAP_SECONDS)
+
+
+def children() -> set[int]:
+    """The process ids of this process's children; empty where the system does not tell (not Linux)."""
+    found: set[int] = set()
+    for listing in Path("/proc/self/task").glob("*/children"):
+        try:
+            found.update(int(pid) for pid in listing.read_text().split())
+        except OSError:
+            # The thread ended while we looked; its children became another thread's.
+            continue
+    return found
+
+
+def end_strays(before: set[int]) -> None:
+    """Kill every child that is not in `before`, and the children that thereby become ours, until none is left.
+
+    A script's process that left its group becomes our child once `adopt_orphans` was called.
+    """
+    deadline = time.monotonic() + _REAP_SECONDS
+    while (strays := children() - before) and time.monotonic() < deadline:
+        for pid in strays:
+            _kill_and_reap(pid)
+
+
+def adopt_orphans() -> None:
+    """From now on, descendants whose parent has ended become children of this process (Linux)."""
+    import ctypes
+    import sys
+
+    set_child_subreaper = 36
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0)
+
+
+def _kill_and_reap(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        # Nobody is left in it; macOS says the latter of a group of zombies.
+        return

@@ -1,0 +1,70 @@
+"""Why an attempt did not succeed, in a sentence."""
+
+from __future__ import annotations
+
+import signal
+from datetime import timedelta
+
+from trainyard.model.result import Ending
+from trainyard.model.spec import format_duration
+from trainyard.model.text import Text
+from trainyard.runner import process
+from trainyard.runner.script import Ended
+
+EXIT_SETUP_FAILED = 70
+EXIT_SHIPPING_FAILED = 74
+EXIT_TIMED_OUT = 124
+EXIT_STOPPED = 143
+
+STOPPED = Text(en="The run was stopped.", zh="训练已被停止。")
+NOT_STORED = Text(
+    en="The script ended well, but its output could not be stored; start the run again.",
+    zh="脚本已正常结束，但输出保存失败，请重新创建训练。",
+)
+INTERNAL = Text(
+    en="The platform failed while it made the run ready; start the run again.",
+    zh="平台在准备训练时出错，请重新创建训练。",
+)
+
+
+def judge(ended: Ended, timeout: timedelta) -> tuple[Ending, int, Text | None]:
+    """The ending, the runner's exit code, and the reason where it did not succeed."""
+    match ended.outcome:
+        case process.Outcome.STOPPED:
+            return Ending.STOPPED, EXIT_STOPPED, STOPPED
+        case process.Outcome.TIMED_OUT:
+            return Ending.TIMED_OUT, EXIT_TIMED_OUT, _timed_out(timeout)
+    if ended.exit_code == 0:
+        return Ending.SUCCEEDED, 0, None
+    return Ending.SCRIPT_FAILED, ended.exit_code, _failed(ended)
+
+
+def _timed_out(timeout: timedelta) -> Text:
+    limit = format_duration(timeout)
+    return Text(
+        en=f"The script did not end within its timeout of {limit}; raise `timeout` or train for fewer epochs.",
+        zh=f"脚本未能在 timeout（{limit}）内结束，请增大 timeout 或减少训练轮数。",
+    )
+
+
+def _failed(ended: Ended) -> Text:
+    last = ended.last_lines[-1] if ended.last_lines else ""
+    if ended.signal == signal.SIGKILL:
+        return Text(
+            en="The script was killed, most likely because memory ran out: use a smaller batch or a larger flavor.",
+            zh="脚本被强制终止，很可能是内存不足：请减小 batch 或选择更大的规格。",
+        )
+    if ended.signal is not None:
+        name = signal.Signals(ended.signal).name if ended.signal in set(signal.Signals) else str(ended.signal)
+        return Text(
+            en=f"The script was ended by the signal {name}{_after(': ', last)}",
+            zh=f"脚本被信号 {name} 终止{_after('：', last)}",
+        )
+    return Text(
+        en=f"The script ended with exit code {ended.exit_code}{_after(': ', last)}",
+        zh=f"脚本以退出码 {ended.exit_code} 结束{_after('：', last)}",
+    )
+
+
+def _after(separator: str, line: str) -> str:
+    return f"{separator}{line}" if line else ""
