@@ -1,0 +1,21 @@
+"""A run that has ended gets its indexed log, its metrics and the reason why it failed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from trainyard.logs.index import index_run
+from trainyard.model import lifecycle
+from trainyard.model.run import FacetState, LogsFacet, Run
+from trainyard.store import State
+
+
+def index_logs(state: State, run_id: str, at: datetime | None = None) -> Run | None:
+    """Index what the run printed and note it on the run. Does nothing while it has not ended, or if it is gone."""
+    run = state.table.run(run_id)
+    if run is None or not run.state.is_final or run.deleted_at is not None or run.logs.state is FacetState.DONE:
+        return run
+    summary = index_run(state.objects, run_id)
+    facet = LogsFacet(state=FacetState.DONE, lines=summary.lines, bytes=summary.bytes)
+    now = at or datetime.now(UTC)
+    return state.table.change_run(run_id, lambda known: lifecycle.logs_indexed(known, facet, summary.failure, now))
