@@ -73,7 +73,9 @@ def _wait_for_the_end(until_stdin_closes: bool) -> None:
     if until_stdin_closes:
 
         def watch() -> None:
-            sys.stdin.buffer.read()
+            # Not through sys.stdin: a thread that holds its lock makes the interpreter abort at its end.
+            while os.read(0, 4096):
+                pass
             ended.set()
 
         threading.Thread(target=watch, daemon=True).start()

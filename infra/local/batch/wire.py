@@ -1,5 +1,6 @@
 """Batch's REST wire: a WSGI application that checks requests and answers against botocore's service model."""
 
+import functools
 import json
 import logging
 import re
@@ -25,9 +26,7 @@ class Application:
     """
 
     def __init__(self, operations: Mapping[str, Operation]) -> None:
-        import botocore.session
-
-        self._model = botocore.session.get_session().get_service_model("batch")
+        self._model = _service_model()
         self._operations = operations
         self._routes = [self._route(name) for name in self._model.operation_names]
 
@@ -82,6 +81,13 @@ class Application:
             if found and its_method == method:
                 return name, {key: unquote(value) for key, value in found.groupdict().items()}
         raise Refusal(f"Batch has no operation {method} {path}")
+
+
+@functools.cache
+def _service_model() -> Any:
+    import botocore.session
+
+    return botocore.session.get_session().get_service_model("batch")
 
 
 def _json_body(environ: dict[str, Any]) -> Wire:

@@ -1,5 +1,6 @@
 """A Batch server with one queue, and the real boto3 client that talks to it."""
 
+import functools
 import sys
 import threading
 import time
@@ -18,10 +19,13 @@ IMAGES = {"python": Image([sys.executable, "-I", "-S", "-c"], {"FROM_IMAGE": "ye
 WAIT_S = 30.0
 
 
+@functools.cache
+def _session() -> Any:
+    return boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
+
+
 def client_of(endpoint: str) -> Any:
-    return boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1").client(
-        "batch", endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 1})
-    )
+    return _session().client("batch", endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 1}))
 
 
 class Bench:
