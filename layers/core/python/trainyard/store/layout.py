@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def run_prefix(run_id: str) -> str:
+    """Everything that a run leaves."""
+    return f"runs/{run_id}/"
+
+
 def request_key(run_id: str) -> str:
     return f"runs/{run_id}/request.json"
 
@@ -68,6 +73,11 @@ def evaluation_key(run_id: str) -> str:
 def delivery_key(push_id: str) -> str:
     """The webhook as it arrived, kept before anything is done with it."""
     return f"deliveries/{push_id}.json"
+
+
+def submission_key(digest: str) -> str:
+    """Which run an idempotency key stands for; `digest` is of who used it, where, and the key."""
+    return f"submissions/{digest}.json"
 
 
 def content_key(repository: str, sha256: str) -> str:

@@ -1,0 +1,131 @@
+"""A webhook arrives. What arrived is stored before anything is done with it, and the answer waits for nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from trainyard.hosts.contract import GitHost, Ignored, Ping, PushedRef
+from trainyard.hosts.registry import host
+from trainyard.model.errors import NotFound, TooLarge, Unauthenticated
+from trainyard.model.ids import push_id
+from trainyard.model.repository import FULL_NAME, Push, RepositoryKind
+from trainyard.model.text import Text
+from trainyard.store import State, layout
+from trainyard.store.secrets import webhook_secret_name
+from trainyard.store.table import AlreadyThereError
+
+MAX_BODY_BYTES = 25_000_000
+"""GitHub's own limit, the largest of all hosts. (A function takes 6 MB, so a larger one does not even reach us.)"""
+# A copy is kept for people to look at; what proves who sent it is not theirs to see.
+_SECRET_HEADERS = ("token", "authorization", "signature", "cookie", "secret", "key")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a delivery."""
+
+    kind: Literal["ping", "push", "ignored", "repeated"]
+    pushes: list[str] = field(default_factory=list)
+    """Ids of its pushes; those of a repeated delivery were stored before."""
+    reason: str = ""
+    """Why it was ignored."""
+
+
+def receive_delivery(
+    state: State, host_name: str, repository_name: str, headers: Mapping[str, str], body: bytes, now: datetime
+) -> Receipt:
+    """Verify a webhook and store the pushes that it tells of. The same delivery again changes nothing.
+
+    Raises:
+        NotFound: no such host, or no such project on it.
+        TooLarge: more than `MAX_BODY_BYTES`.
+        Unauthenticated: not signed with the project's secret.
+        InvalidInput: not what the host sends.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(
+            Text(
+                en=f"The delivery is larger than {MAX_BODY_BYTES // 10**6} MB. Push fewer commits at once.",
+                zh=f"该请求超过 {MAX_BODY_BYTES // 10**6} MB。请减少单次推送的提交数量。",
+            )
+        )
+    git_host = host(host_name)
+    _verify(state, git_host, repository_name, headers, body, now)
+    read = git_host.read(headers, body)
+    match read:
+        case Ping():
+            return Receipt("ping")
+        case Ignored(reason=reason):
+            return Receipt("ignored", reason=reason)
+    pushes = [_push(repository_name, pushed, now) for pushed in read.refs]
+    evidence = _evidence(host_name, repository_name, headers, body, now)
+    stored = [push.id for push in pushes if _store(state, push, evidence)]
+    return Receipt("push", stored) if stored else Receipt("repeated", [push.id for push in pushes])
+
+
+def _verify(
+    state: State, git_host: GitHost, repository_name: str, headers: Mapping[str, str], body: bytes, now: datetime
+) -> None:
+    repository = state.table.repository(repository_name) if FULL_NAME.fullmatch(repository_name) else None
+    if repository is None or repository.host != git_host.name or repository.kind is not RepositoryKind.PROJECT:
+        raise NotFound(
+            Text(
+                en=f"No project {repository_name[:160]} of the host {git_host.name} is connected here. "
+                "Connect it, or correct the webhook's address.",
+                zh=f"此处没有关联来自 {git_host.name} 的项目 {repository_name[:160]}。"
+                "请先关联项目，或修改 Webhook 地址。",
+            )
+        )
+    secret = state.secrets.get(webhook_secret_name(repository_name))
+    if secret is None:
+        raise Unauthenticated(
+            Text(
+                en="This project has no webhook secret. Make a new one and copy it into the webhook's settings.",
+                zh="该项目没有 Webhook 密钥。请生成新密钥并填入 Webhook 设置。",
+            )
+        )
+    git_host.verify(headers, body, secret, now)
+
+
+def _push(repository_name: str, pushed: PushedRef, now: datetime) -> Push:
+    return Push(
+        id=push_id(repository_name, pushed.ref, pushed.after),
+        repository=repository_name,
+        ref=pushed.ref,
+        commit=pushed.after,
+        before=pushed.before,
+        pusher=pushed.pusher,
+        delivery=pushed.delivery[:200],
+        received_at=now,
+    )
+
+
+def _store(state: State, push: Push, evidence: bytes) -> bool:
+    """False if the push was known."""
+    state.objects.put(layout.delivery_key(push.id), evidence, "application/json", if_absent=True)
+    try:
+        state.table.create_push(push)
+    except AlreadyThereError:
+        return False
+    return True
+
+
+def _evidence(host_name: str, repository_name: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bytes:
+    kept = {
+        name.lower(): value
+        for name, value in headers.items()
+        if not any(part in name.lower() for part in _SECRET_HEADERS)
+    }
+    record = {
+        "host": host_name,
+        "repository": repository_name,
+        "received_at": now.isoformat(),
+        "headers": kept,
+        "body": base64.b64encode(body).decode(),
+    }
+    return json.dumps(record).encode()

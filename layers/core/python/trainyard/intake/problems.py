@@ -1,0 +1,156 @@
+"""What is wrong with which field, in words for people: pydantic's errors in our two languages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from trainyard.model.errors import InvalidInput
+from trainyard.model.text import Text
+
+# The branches that pydantic adds to the place of an error when no member of a union fits.
+_SCALARS = ("str", "bool", "int", "float")
+
+_FIXED = {
+    "missing": Text(en="This field is required.", zh="此字段为必填项。"),
+    "string_type": Text(en="Write text here.", zh="此处应为文本。"),
+    "bool_type": Text(en="Write true or false.", zh="请填写 true 或 false。"),
+    "bool_parsing": Text(en="Write true or false.", zh="请填写 true 或 false。"),
+    "int_type": Text(en="Write a whole number.", zh="请填写整数。"),
+    "int_parsing": Text(en="Write a whole number.", zh="请填写整数。"),
+    "int_from_float": Text(en="Write a whole number.", zh="请填写整数。"),
+    "dict_type": Text(en="Write pairs of names and values here.", zh="此处应为名称和值的键值对。"),
+    "model_type": Text(en="Write pairs of names and values here.", zh="此处应为名称和值的键值对。"),
+    "model_attributes_type": Text(en="Write pairs of names and values here.", zh="此处应为名称和值的键值对。"),
+    "list_type": Text(en="Write a list here.", zh="此处应为列表。"),
+    "json_invalid": Text(en="The body is not JSON.", zh="请求内容不是 JSON。"),
+    "time_delta_type": Text(en="Write a duration as 90s, 30m, 2h or 1d.", zh="请填写时长，例如 90s、30m、2h 或 1d。"),
+    "time_delta_parsing": Text(
+        en="Write a duration as 90s, 30m, 2h or 1d.", zh="请填写时长，例如 90s、30m、2h 或 1d。"
+    ),
+    "extra_forbidden": Text(
+        en="There is no such field. Remove it or correct its name.", zh="没有此字段，请删除或改正名称。"
+    ),
+    "string_unicode": Text(en="This text is not valid Unicode.", zh="此文本不是有效的 Unicode。"),
+    "datetime_from_date_parsing": Text(
+        en="Write a time as 2026-01-31T12:00:00Z.", zh="请填写时间，例如 2026-01-31T12:00:00Z。"
+    ),
+}
+# Those that speak of a limit, and the limit's name in what pydantic tells.
+_WITH_LIMIT = {
+    "string_too_long": ("max_length", Text(en="At most {} characters.", zh="最多 {} 个字符。")),
+    "string_too_short": ("min_length", Text(en="At least {} characters.", zh="至少 {} 个字符。")),
+    "greater_than_equal": ("ge", Text(en="At least {}.", zh="不小于 {}。")),
+    "less_than_equal": ("le", Text(en="At most {}.", zh="不大于 {}。")),
+    "enum": ("expected", Text(en="Choose one of {}.", zh="请选择：{}。")),
+    "literal_error": ("expected", Text(en="Choose one of {}.", zh="请选择：{}。")),
+}
+_PATTERNS = {
+    "^[A-Za-z0-9_-]{1,50}$": Text(
+        en="Use 1 to 50 letters, digits, hyphens and underscores.", zh="请使用 1 到 50 个字母、数字、连字符或下划线。"
+    ),
+    "^[0-9a-f]{40}([0-9a-f]{24})?$": Text(
+        en="Write the full commit id: 40 (or 64) hex digits in lower case.",
+        zh="请填写完整的提交 ID：40（或 64）位小写十六进制数字。",
+    ),
+}
+_FULL_NAME = Text(en="Write it as OWNER/NAME, such as demo/digits.", zh="请按 所有者/名称 填写，例如 demo/digits。")
+# What the checks of RunSpec say, for those who read Chinese; what is not here is shown as it is.
+_CHINESE = {
+    "write a duration as": "请填写时长，例如 90s、30m、2h 或 1d。",
+    "that duration is too long": "时长过长。",
+    "name exactly one of": "dataset、model 和 run 必须且只能填写一个。",
+    "a run's output has no revision": "训练输出没有版本，请去掉 revision。",
+    "the boot file must be": "启动文件必须是 .py 文件。",
+    "write a path relative": "请填写相对于仓库根目录的路径，使用正斜杠。",
+    "a path may not contain": "路径中不能包含 ..。",
+    "choose from": "时长应在 1m 到 14d 之间。",
+    "at most 100 environment": "环境变量最多 100 个。",
+    "at most 100 hyperparameters": "超参最多 100 个，输入最多 50 个。",
+    "that is not the name of a branch": "这不是有效的分支或标签名称。",
+}
+_CHINESE_ENDINGS = {
+    "is not a name of an environment variable": "不是有效的环境变量名。",
+    "is reserved for the platform; choose another name": "为平台保留，请换一个名称。",
+    "characters or holds a null byte": "的值超过 4096 个字符或包含空字节。",
+    "cannot be the name of an argument": "不能用作参数名。",
+    "use `output: true` or `aim: true`": "由平台设置：请使用 output: true 或 aim: true。",
+    "is both an input and a hyperparameter": "既是输入又是超参，请改名。",
+}
+
+
+def invalid_input(error: ValidationError, prefix: str = "", labels: Mapping[str, str] | None = None) -> InvalidInput:
+    """One error that names every wrong field.
+
+    `details.fields`: a list of `{"field": "spec.boot_file", "message": {"en", "zh"}}`. `prefix` goes before each field;
+    `labels` replaces a field's name by what the user called it.
+    """
+    return invalid_fields(fields_of(error, prefix), labels)
+
+
+def invalid_fields(fields: Mapping[str, Text], labels: Mapping[str, str] | None = None) -> InvalidInput:
+    """The same for faults that were found otherwise."""
+    named = {(labels or {}).get(field, field): text for field, text in fields.items()}
+    first, text = next(iter(named.items()))
+    more = len(named) - 1
+    where = first or "body"
+    return InvalidInput(
+        Text(
+            en=f"{where}: {text.en}" + (f" ({more} more below)" if more else ""),
+            zh=f"{where}：{text.zh}" + (f"（另有 {more} 处错误）" if more else ""),
+        ),
+        details={"fields": [{"field": field, "message": text.model_dump()} for field, text in named.items()]},
+    )
+
+
+def fields_of(error: ValidationError, prefix: str = "") -> dict[str, Text]:
+    """Each wrong field, as a dotted path, and what to do about it; one fault a field, the first."""
+    fields: dict[str, Text] = {}
+    for problem in error.errors(include_url=False):
+        place = [str(part) for part in problem["loc"]]
+        scalar = len(place) > 1 and place[-1] in _SCALARS
+        if scalar:
+            place.pop()
+        field = ".".join(part for part in [prefix, *place] if part)
+        text = (
+            Text(en="Write text, a number, true or false.", zh="请填写文本、数字、true 或 false。") if scalar else None
+        )
+        fields.setdefault(field, text or _text(problem["type"], problem.get("ctx", {}), problem["msg"]))
+    return fields
+
+
+def unknown_field(name: str, known: list[str]) -> Text:
+    """An unknown field, with the one that was probably meant."""
+    close = difflib.get_close_matches(name, known, 1)
+    return Text(
+        en="There is no such field." + (f" Did you mean {close[0]}?" if close else " Remove it."),
+        zh="没有此字段。" + (f"您是否想填写 {close[0]}？" if close else "请删除。"),
+    )
+
+
+def _text(kind: str, context: dict[str, Any], message: str) -> Text:
+    if kind in _FIXED:
+        return _FIXED[kind]
+    if kind in _WITH_LIMIT:
+        limit, template = _WITH_LIMIT[kind]
+        return Text(en=template.en.format(context[limit]), zh=template.zh.format(context[limit]))
+    if kind == "string_pattern_mismatch":
+        return _PATTERNS.get(context["pattern"], _FULL_NAME)
+    if kind == "value_error":
+        return _own(str(context["error"]))
+    return Text(en=f"{message}.", zh=f"该值无效：{message}。")
+
+
+def _own(message: str) -> Text:
+    """What a check of ours said."""
+    english = message[:1].upper() + message[1:] + "."
+    for start, chinese in _CHINESE.items():
+        if message.startswith(start):
+            return Text(en=english, zh=chinese)
+    for ending, chinese in _CHINESE_ENDINGS.items():
+        if message.endswith(ending):
+            return Text(en=english, zh=f"{message.split(maxsplit=1)[0]} {chinese}")
+    return Text(en=english, zh=f"该值无效：{message}。")

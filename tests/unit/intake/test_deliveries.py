@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+
+import pytest
+from unit.intake.conftest import NOW, SECRET, make_repository
+
+from trainyard.intake.deliveries import MAX_BODY_BYTES, Receipt, receive_delivery
+from trainyard.model.errors import InvalidInput, NotFound, TooLarge, Unauthenticated
+from trainyard.model.repository import Repository, RepositoryKind
+from trainyard.store import State, layout
+
+A, B = "a" * 40, "b" * 40
+
+
+def push(ref: str = "refs/heads/main", after: str = A) -> bytes:
+    return json.dumps({"ref": ref, "before": B, "after": after, "pusher": {"name": "ada"}}).encode()
+
+
+def headers(body: bytes, event: str = "push", secret: str = SECRET) -> dict[str, str]:
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {"x-github-event": event, "x-github-delivery": "d-1", "x-hub-signature-256": f"sha256={signature}"}
+
+
+def deliver(state: State, body: bytes, event: str = "push", name: str = "ada/lenet5") -> Receipt:
+    return receive_delivery(state, "github", name, headers(body, event), body, NOW)
+
+
+def test_a_push_is_stored_as_a_row_and_as_it_arrived(state: State, project: Repository) -> None:
+    body = push()
+    receipt = deliver(state, body)
+    assert receipt.kind == "push"
+    stored = state.table.push(receipt.pushes[0])
+    assert stored is not None
+    assert (stored.repository, stored.ref, stored.commit) == ("ada/lenet5", "refs/heads/main", A)
+    assert (stored.before, stored.pusher, stored.delivery, stored.received_at) == (B, "ada", "d-1", NOW)
+    assert stored.checked_at is None
+    evidence = json.loads(state.objects.get(layout.delivery_key(stored.id)))
+    assert base64.b64decode(evidence["body"]) == body
+    assert evidence["headers"] == {"x-github-event": "push", "x-github-delivery": "d-1"}
+
+
+def test_a_repeated_delivery_changes_nothing(state: State, project: Repository) -> None:
+    first = deliver(state, push())
+    before = state.table.push(first.pushes[0])
+    second = receive_delivery(state, "github", "ada/lenet5", headers(push()), push(), NOW.replace(year=2027))
+    assert second == Receipt("repeated", first.pushes)
+    assert state.table.push(first.pushes[0]) == before
+
+
+def test_a_delivery_that_died_half_way_is_completed_by_the_next(state: State, project: Repository) -> None:
+    receipt = deliver(state, push())
+    state.table._dynamodb.delete_item(TableName="trainyard", Key={"pk": {"S": f"PUSH#{receipt.pushes[0]}"}})
+    assert deliver(state, push()) == receipt
+
+
+def test_ping_deletion_and_other_events_store_nothing(state: State, project: Repository) -> None:
+    assert deliver(state, b"{}", "ping").kind == "ping"
+    assert deliver(state, b"{}", "issues").kind == "ignored"
+    assert deliver(state, push(after="0" * 40)).kind == "ignored"
+    assert list(state.objects.find("deliveries/")) == []
+
+
+def test_an_unsigned_delivery_is_refused_and_leaves_nothing(state: State, project: Repository) -> None:
+    with pytest.raises(Unauthenticated):
+        receive_delivery(state, "github", "ada/lenet5", {"x-github-event": "push"}, push(), NOW)
+    with pytest.raises(Unauthenticated):
+        receive_delivery(state, "github", "ada/lenet5", headers(push(), secret="no"), push(), NOW)
+    assert list(state.objects.find("deliveries/")) == []
+    assert state.table.pushes_of("ada/lenet5").rows == []
+
+
+@pytest.mark.parametrize("name", ["ada/other", "ada", "../x", "ada/lenet5/x", "", "a" * 500 + "/b"])
+def test_an_unknown_project_is_not_found(state: State, project: Repository, name: str) -> None:
+    with pytest.raises(NotFound):
+        deliver(state, push(), name=name)
+
+
+def test_an_unknown_host_is_not_found(state: State, project: Repository) -> None:
+    with pytest.raises(NotFound):
+        receive_delivery(state, "sourceforge", "ada/lenet5", headers(push()), push(), NOW)
+
+
+def test_only_projects_take_webhooks(state: State) -> None:
+    state.table.create_repository(make_repository("ada/digits", kind=RepositoryKind.DATASET))
+    with pytest.raises(NotFound):
+        deliver(state, push(), name="ada/digits")
+
+
+def test_a_project_without_a_secret_refuses_every_delivery(state: State) -> None:
+    state.table.create_repository(make_repository("ada/new"))
+    with pytest.raises(Unauthenticated):
+        deliver(state, push(), name="ada/new")
+
+
+def test_too_large(state: State, project: Repository) -> None:
+    with pytest.raises(TooLarge):
+        deliver(state, b" " * (MAX_BODY_BYTES + 1))
+
+
+def test_a_signed_body_that_is_not_a_push_is_a_clear_error(state: State, project: Repository) -> None:
+    with pytest.raises(InvalidInput):
+        deliver(state, b"not json")
