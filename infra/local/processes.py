@@ -7,14 +7,17 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from trainyard.model.errors import UserError
 from trainyard.model.text import Text
 
+CONNECT_SECONDS = 2.0
 POLL_SECONDS = 0.01
 TERMINATE_SECONDS = 15.0
 _PR_SET_PDEATHSIG = 1
@@ -94,6 +97,35 @@ class Child:
         if self._process is None:
             raise RuntimeError(f"{self.name} was not started")
         return self._process
+
+
+def started_at(pid: int) -> str:
+    """What tells a process from a later one with the same number; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        pass
+    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return shown.stdout.strip()
+
+
+def free_port(wished: int = 0) -> int:
+    """A free port of loopback: the wished one if it is free."""
+    for port in (wished, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise RuntimeError("loopback has no free port")
+
+
+def answers(address: str) -> bool:
+    """Whether something takes connections at an http address on loopback."""
+    where = urlsplit(address)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(CONNECT_SECONDS)
+        return probe.connect_ex((where.hostname or "", where.port or 80)) == 0
 
 
 def kill_group(group: int) -> None:

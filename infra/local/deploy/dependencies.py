@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import hashlib
+import os
 import py_compile
 import shutil
 import subprocess
@@ -68,7 +69,8 @@ def _compile(folder: Path, final: Path) -> None:
 
 
 def _uv(root: Path, *arguments: str) -> None:
-    uv = shutil.which("uv") or shutil.which("uv", path=Path(sys.executable).parent)
+    beside = [Path(sys.executable).parent, root / ".tools" / "uv" / "bin"]  # where `make setup` may have put it
+    uv = shutil.which("uv") or shutil.which("uv", path=os.pathsep.join(map(str, beside)))
     if uv is None:
         raise DeploymentFailed(
             Text(en="uv is not on the PATH; `make setup` installs it.", zh="PATH 中没有 uv；请运行 `make setup` 安装。")

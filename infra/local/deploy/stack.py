@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,7 @@ def deploy(
     surroundings = translations.Surroundings(batch_endpoint, _batch_provider(cloud, packager, batch_endpoint))
     url = packager.publish(template.resolve(), parameters, surroundings)
     outputs = cloudformation.apply(cloud, stack_name, url, parameters)
-    _lead_to_api(cloud, endpoint, stack_name)
-    return outputs
+    return _lead_to_api(cloud, endpoint, stack_name, outputs)
 
 
 def functions(endpoint: str, stack_name: str) -> dict[str, str]:
@@ -134,12 +134,15 @@ def _batch_provider(cloud: Any, packager: Packager, batch_endpoint: str) -> str:
     return cloudformation.apply(cloud, _PROVIDER_STACK, packager.upload(template), {})["Arn"]
 
 
-def _lead_to_api(cloud: Any, endpoint: str, stack_name: str) -> None:
-    """The emulator's API port leads to the stack's HTTP API, where it has one."""
+def _lead_to_api(cloud: Any, endpoint: str, stack_name: str, outputs: dict[str, str]) -> dict[str, str]:
+    """Let the emulator's API port lead to the stack's HTTP API, where it has one; the outputs with that address."""
     found = cloudformation.resources(cloud, stack_name).values()
     apis = [physical for kind, physical in found if kind == "AWS::ApiGatewayV2::Api"]
-    if apis:
-        open_front_door(endpoint, apis[0])
+    if not apis:
+        return outputs
+    address = open_front_door(endpoint, apis[0])
+    on_aws = re.compile(rf"https?://{apis[0]}\.execute-api\.[a-z0-9.:-]+")
+    return {name: on_aws.sub(address, value) for name, value in outputs.items()}
 
 
 def _refuse_unknown(parameters: dict[str, str], template: Template, path: Path) -> None:

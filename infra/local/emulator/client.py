@@ -91,9 +91,9 @@ def client(endpoint: str, service: str, **config: Any) -> Any:
     )
 
 
-def open_front_door(endpoint: str, api_id: str) -> None:
-    """Let the emulator's API port lead to this HTTP API."""
-    _control(endpoint, "PUT", FRONT_DOOR + api_id)
+def open_front_door(endpoint: str, api_id: str) -> str:
+    """Let the emulator's API port lead to this HTTP API; its address."""
+    return str(_control(endpoint, "PUT", FRONT_DOOR + api_id)["address"])
 
 
 def _control(endpoint: str, method: str, path: str) -> dict[str, Any]:

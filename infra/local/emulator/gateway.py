@@ -71,7 +71,7 @@ class Gateway:
             await _respond(send, 200, {})
         elif method == "PUT" and path.startswith(FRONT_DOOR):
             self._memory.write_text(path.removeprefix(FRONT_DOOR))
-            await _respond(send, 200, {})
+            await _respond(send, 200, {"address": f"http://127.0.0.1:{self._api_port}"})
         else:
             await _respond(send, 404, {"message": f"{method} {path} is unknown"})
 
