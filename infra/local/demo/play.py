@@ -1,0 +1,105 @@
+"""The demo from the first process to the last line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from infra.local.demo.proof import missing_pieces
+from infra.local.demo.scenario import ACCURACY, EPOCHS, FINE_TUNING_EPOCHS, PROJECT, DemoFailedError, Scenario
+from infra.local.demo.screen import Screen
+from infra.local.demo.user import CommandFailedError, User
+from infra.local.inside import dead_letters, new_token, state_of
+from infra.local.stack import HOME, Stack
+from trainyard.cli.client import ApiError
+from trainyard.model.result import AttemptResult
+from trainyard.store.layout import attempt_prefix, result_key
+
+USER = "demo"
+
+
+def play(*, keep: bool) -> int:
+    """Run the demo; the exit status: 0 only if both runs succeeded and every stage left what it should."""
+    screen = Screen()
+    began = datetime.now(UTC)
+    shutil.rmtree(HOME / "demo", ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="trainyard-demo-"))
+    try:
+        screen.step("Starting the embedded stack: no account, no Docker, everything on 127.0.0.1")
+        with Stack("demo", keep=False, tell=screen.note) as stack:
+            stack.warm()
+            wrong = _play_on(stack, screen, folder)
+    except (DemoFailedError, CommandFailedError, ApiError) as error:
+        wrong = [str(error)]
+    finally:
+        screen.stop_watching()
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    seconds = (datetime.now(UTC) - began).total_seconds()
+    for sentence in wrong:
+        screen.console.print(f"[bold red]not right:[/] {sentence}")
+    if not wrong:
+        screen.console.print(f"\n[bold green]Both runs succeeded, every stage left what it should[/] ({seconds:.0f} s)")
+    return 1 if wrong else 0
+
+
+def _play_on(stack: Stack, screen: Screen, folder: Path) -> list[str]:
+    addresses = stack.addresses
+    user = User(USER, new_token(addresses, USER), addresses.api, folder)
+    scenario = Scenario(user, screen)
+    scenario.create_dataset()
+    commit, pushed_at = scenario.push_project()
+    first = scenario.follow(scenario.run_of(commit), pushed_at, EPOCHS)
+    wrong = _judge(stack, screen, first, commit)
+    if wrong:
+        return wrong
+    checkpoint = scenario.show_results(first)
+    _show_stages(stack, screen, first)
+    submitted, submitted_at = scenario.submit_form(first, checkpoint)
+    second = scenario.follow(submitted, submitted_at, FINE_TUNING_EPOCHS)
+    wrong = _judge(stack, screen, second, second.get("commit") or commit)
+    if not wrong:
+        scenario.show_results(second)
+        _show_stages(stack, screen, second)
+    return wrong
+
+
+def _judge(stack: Stack, screen: Screen, run: Any, commit: str) -> list[str]:
+    """Show the commit's statuses; what is wrong with the run."""
+    if run["state"] != "succeeded":
+        return [f"{run['name']} is {run['state']}: {json.dumps(run.get('failure'), ensure_ascii=False)}"]
+    accuracy = run["evaluation"]["best"].get("accuracy", 0.0)
+    wrong = [] if accuracy > ACCURACY else [f"the accuracy is {accuracy}, not above {ACCURACY}"]
+    statuses = _statuses(stack, commit)
+    rows = [(one["context"], one["state"], one["description"]) for one in reversed(statuses)]
+    screen.table("Commit statuses on the git host", ["context", "state", "description"], rows)
+    return wrong + missing_pieces(state_of(stack.addresses), run["id"], statuses, dead_letters(stack.addresses))
+
+
+def _statuses(stack: Stack, commit: str) -> list[Any]:
+    token = Path(stack.addresses.git_admin_token_file).read_text().strip()
+    address = f"{stack.addresses.git}/api/repos/{PROJECT}/commits/{commit}/statuses?per_page=100"
+    request = urllib.request.Request(address, headers={"Authorization": f"token {token}"})  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        return list(json.load(answer))
+
+
+def _show_stages(stack: Stack, screen: Screen, run: Any) -> None:
+    """How long each stage took, of the control plane and of the attempt."""
+    state = state_of(stack.addresses)
+    before = datetime.fromisoformat(run["created_at"])
+    rows = []
+    for step in run["timeline"]:
+        at = datetime.fromisoformat(step["at"])
+        rows.append((f"until {step['state']}", f"{(at - before).total_seconds():.2f}"))
+        before = at
+    result = AttemptResult.model_validate_json(state.objects.get(result_key(run["id"], 1)))
+    rows += [(f"runner: {stage.name}", f"{stage.seconds:.2f}") for stage in result.stages]
+    screen.table("Time spent", ["stage", "seconds"], rows)
+    screen.note(f"environment {'from the cache' if result.environment_cached else 'installed anew'}")
+    screen.note(f"stored under {attempt_prefix(run['id'], 1)}")
