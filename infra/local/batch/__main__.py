@@ -40,12 +40,15 @@ def _parser() -> argparse.ArgumentParser:
 def _client(name: str, options: argparse.Namespace) -> Any:
     """A client of the emulator, with AWS's own variables for the credentials, or any when there are none."""
     import boto3
+    from botocore.config import Config
 
+    # Short of botocore's own minute: an emulator that hangs must not hold up the end of this server.
+    bounded = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
     return boto3.Session(
         region_name=options.region,
         aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "local"),
         aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
-    ).client(name, endpoint_url=options.aws_endpoint)  # type: ignore[call-overload]
+    ).client(name, endpoint_url=options.aws_endpoint, config=bounded)  # type: ignore[call-overload]
 
 
 def make_server(options: argparse.Namespace) -> BatchServer:

@@ -37,6 +37,7 @@ class Git:
     """git with this host's own configuration and hooks, both written below `root`."""
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self._config = root / "gitconfig"
         hooks = root / "hooks"
         hooks.mkdir(parents=True, exist_ok=True)
@@ -58,9 +59,9 @@ class Git:
 
     def run(self, repository: Path | None, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """A short command to its end, whatever its exit status. TimeoutExpired if it takes too long."""
-        place = ["-C", str(repository)] if repository else []
         return subprocess.run(
-            ["git", *place, *arguments],
+            ["git", *arguments],
+            cwd=repository or self._root,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,

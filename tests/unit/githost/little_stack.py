@@ -24,8 +24,8 @@ from trainyard.lfs.batch import handle_lfs
 from trainyard.lfs.quota import Quota
 from trainyard.model.repository import Repository, RepositoryKind, Scope
 from trainyard.store import State
-from trainyard.store.bus import Bus
 from trainyard.store.access import issue_token
+from trainyard.store.bus import Bus
 from trainyard.store.objects import Objects
 from trainyard.store.secrets import Secrets
 from trainyard.store.table import Table
@@ -62,7 +62,7 @@ def emulated_aws() -> Iterator[str]:
 
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
+    _, port = server.get_host_and_port()
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -166,6 +166,7 @@ class LittleStack:
     state: State
     host: Host
     api: Api
+    api_address: str
     root: Path
 
     def create(self, name: str, kind: RepositoryKind = RepositoryKind.PROJECT, **more: Any) -> Repository:
@@ -194,7 +195,7 @@ def little_stack(
             thread = threading.Thread(target=host.run)
             thread.start()
             try:
-                yield LittleStack(state, host, api, root)
+                yield LittleStack(state, host, api, api_address, root)
             finally:
                 stop_waitress(host._server, thread)
 

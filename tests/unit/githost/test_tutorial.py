@@ -11,7 +11,7 @@ from trainyard.model.repository import RepositoryKind
 
 
 def clone(stack: LittleStack, person: Person, name: str) -> Path:
-    user = name.split("/")[0]
+    user = name.split("/", maxsplit=1)[0]
     person.remember(stack.address(name, user, stack.token(user)))
     person.run(f"git clone {stack.address(name)}")
     return person.home / name.split("/")[1]

@@ -143,6 +143,12 @@ def test_an_unknown_image_fails_as_a_pull_does(bench: Any) -> None:
     assert "exitCode" not in job["container"]
 
 
+def test_secrets_are_not_resolved_and_that_is_said(bench: Any) -> None:
+    secret = {"name": "TOKEN", "valueFrom": "arn:aws:ssm:us-east-1:000000000000:parameter/x"}
+    bench.definition("secretive", properties={"secrets": [secret]})
+    assert "secrets" in bench.until(bench.submit(jobDefinition="secretive"))["container"]["reason"]
+
+
 def test_a_program_that_is_not_there_cannot_start(make_bench: Any) -> None:
     from infra.local.batch.launch import Image
 

@@ -75,29 +75,33 @@ def number_to_json(value: float) -> float | str:
 
 
 def downsample(points: Sequence[Point], limit: int) -> list[Point]:
-    """At most `limit` (>= 5) of the points, in order, so that a plot shows every peak and where training broke.
+    """At most `limit` (>= 5) of the points, in order, so that a plot shows every peak and where training broke."""
+    return [points[index] for index in indexes_to_keep([point.value for point in points], limit)]
 
-    Kept are the first, the last, and of every stretch the lowest, the highest and the first that is not a number.
+
+def indexes_to_keep(values: Sequence[float], limit: int) -> list[int]:
+    """Which of the values stay when at most `limit` (>= 5) may: the first, the last, and of every stretch the lowest,
+    the highest and the first that is not a number.
     """
-    if len(points) <= limit:
-        return list(points)
-    inner = range(1, len(points) - 1)
-    buckets = max(1, (limit - 2) // 3)
-    size = -(-len(inner) // buckets)
-    kept = {0, len(points) - 1}
-    for start in range(inner.start, inner.stop, size):
-        kept |= _extremes(points, range(start, min(start + size, inner.stop)))
-    return [points[index] for index in sorted(kept)]
+    if len(values) <= limit:
+        return list(range(len(values)))
+    last = len(values) - 1
+    size = -(-(last - 1) // max(1, (limit - 2) // 3))
+    kept = {0, last}
+    for start in range(1, last, size):
+        kept |= _extremes(values, start, min(start + size, last))
+    return sorted(kept)
 
 
-def _extremes(points: Sequence[Point], indexes: range) -> set[int]:
-    numbers = [index for index in indexes if not math.isnan(points[index].value)]
-    kept = (
-        {min(numbers, key=lambda i: points[i].value), max(numbers, key=lambda i: points[i].value)} if numbers else set()
-    )
-    if len(numbers) < len(indexes):
-        kept.add(next(index for index in indexes if math.isnan(points[index].value)))
-    return kept
+def _extremes(values: Sequence[float], start: int, end: int) -> set[int]:
+    stretch = values[start:end]
+    if not math.isnan(sum(stretch)):
+        return {start + stretch.index(min(stretch)), start + stretch.index(max(stretch))}
+    numbers = [index for index in range(start, end) if not math.isnan(values[index])]
+    missing = [index for index in range(start, end) if math.isnan(values[index])]
+    if not numbers:
+        return {missing[0]}
+    return {min(numbers, key=values.__getitem__), max(numbers, key=values.__getitem__), *missing[:1]}
 
 
 def _group_to_dict(group: MetricGroup) -> dict[str, Any]:

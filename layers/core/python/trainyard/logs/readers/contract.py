@@ -28,6 +28,14 @@ class Row(NamedTuple):
     """Hyperparameters that the log states for the training that follows."""
 
 
+class Table(NamedTuple):
+    """Many rows of one form, in columns."""
+
+    epochs: list[int]
+    steps: list[int]
+    values: dict[str, list[float]]
+
+
 @dataclass(frozen=True)
 class Form:
     """One way of printing metrics.
@@ -39,8 +47,34 @@ class Form:
     literal: bytes
     """Bytes that every match contains; a block without them is not searched."""
     pattern: re.Pattern[bytes]
-    read: Callable[[re.Match[bytes]], Row | None]
+    read: Callable[[re.Match[bytes]], Row | None] | None = None
     """None: the place is recognized but measures nothing. A ValueError says the same (`float` of what is no number)."""
+    columns: tuple[str, ...] = ()
+    """Instead of `read`, for lines that are printed by the million: the pattern's groups are epoch, step, then these."""
+    first_epoch: int = 1
+    """How the source of the columns numbers its first epoch."""
+
+    def row(self, match: re.Match[bytes]) -> Row | None:
+        """What one match says."""
+        if self.read is not None:
+            return self.read(match)
+        epoch, step, *numbers = match.groups()
+        values = {name: float(number) for name, number in zip(self.columns, numbers, strict=True) if number is not None}
+        return Row(values, int(epoch) + 1 - self.first_epoch, int(step))
+
+    def table(self, groups: Sequence[Sequence[bytes | None]]) -> Table | None:
+        """The groups of many matches, column by column; None if one of them is absent or no number."""
+        if not groups:
+            return Table([], [], {})
+        try:
+            epochs, steps, *columns = [list(map(int, groups[0])), list(map(int, groups[1]))] + [
+                list(map(float, column)) for column in groups[2:]
+            ]
+        except (TypeError, ValueError):
+            return None
+        if self.first_epoch != 1:
+            epochs = [epoch + 1 - self.first_epoch for epoch in epochs]
+        return Table(epochs, steps, dict(zip(self.columns, columns, strict=True)))
 
 
 class MetricReader(ABC):

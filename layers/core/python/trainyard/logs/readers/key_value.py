@@ -12,15 +12,15 @@ from trainyard.logs.readers.contract import Form, MetricReader, Row
 from trainyard.model.metric import Parameter
 
 _NUMBER = rb"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
-# A separator with a number after it; the rest of the line is looked at only where this is found.
+# A name's end, a separator and a number; the rest of the line is looked at only where this is found. What ends in a
+# digit is a time of day far more often than a metric, so only the usual ones may.
 _LINE = re.compile(
-    rb"[:=](?<![\s,;:][:=]) {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?[-+]?(?:[\d.]|[nN][aA][nN]|[iI][nN][fF])[^\n]*"
+    rb"[:=](?:(?<=[A-Za-z_)\]\"' ][:=])|(?<=[fFp]1[:=])|(?<=[rR]2[:=])|(?<=[pP\-_@][159][:=])|(?<=[pP@]50[:=])|(?<=95[:=]))"
+    rb" {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?[-+]?(?:[\d.]|[nN][aA][nN]|[iI][nN][fF])[^\n]*"
 )
-_PAIR = re.compile(
-    rb"([A-Za-z][\w ./@-]{0,60})(?:\([^()\n]{0,20}\))?[\"']?\s{0,4}[:=]\s{0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?("
-    + _NUMBER
-    + rb")(?![\w:/]|\.\d)( ?%)?"
-)
+_VALUE = re.compile(rb"[:=] {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?(" + _NUMBER + rb")(?![\w:/]|\.\d)( ?%)?")
+_NOT_IN_NAME = re.compile(rb"[^\w ./@-]")
+_LONGEST_NAME = 60
 _EPOCH = re.compile(rb"(?<!per )(?i:\bepoch)[\"']?[\s:=#\[(]{0,6}(\d+(?:\.\d+)?)")
 _STEP = re.compile(rb"(?i:\b(?:global_step|step|iteration|iter|batch))[\"']?[\s:=#\[(]{0,6}(\d+)")
 _LONGEST_LINE = 2000
@@ -75,18 +75,28 @@ def row_of_line(line: bytes) -> Row | None:
     """
     values: dict[str, float] = {}
     parameters: dict[str, Parameter] = {}
-    for label, number, percent in _PAIR.findall(line):
-        words = label.decode().lower()
+    behind = 0
+    for match in _VALUE.finditer(line):
+        words = _label(line[max(behind, match.start() - _LONGEST_NAME) : match.start()])
+        behind = match.end()
         if name := _metric_name(words):
-            values[name] = float(number) / (100 if percent else 1)
-        if parameter := _PARAMETERS.get("_".join(words.split())):
-            parameters[parameter] = _parameter(number)
+            values[name] = float(match[1]) / (100 if match[2] else 1)
+        if parameter := _PARAMETERS.get(words.replace(" ", "_")):
+            parameters[parameter] = _parameter(match[1])
     if parameters and not values.keys() - {"learning_rate"}:
         return Row({}, parameters=parameters)
     if not values:
         return None
     epoch, step = _EPOCH.search(line), _STEP.search(line)
     return Row(values, float(epoch[1]) if epoch else None, int(step[1]) if step else None)
+
+
+def _label(before: bytes) -> str:
+    """The words right before a separator: `, 'val accuracy'` -> `val accuracy`, `| Loss (avg)` -> `loss`."""
+    before = before.rstrip(b" \"'")
+    if before.endswith(b")"):
+        before = before[: max(before.rfind(b"("), 0)].rstrip()
+    return " ".join(_NOT_IN_NAME.split(before)[-1].decode("ascii", "replace").lower().split())
 
 
 def _metric_name(label: str) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trainyard.logs.readers.contract import NUMBER, Form, MetricReader, Row
 
 # A bar is redrawn all the time; the last one of an epoch counts.
-_TQDM = re.compile(rb"\nEpoch (\d+): *100%\|[^|\n]*\| *(\d+)/(\d+) \[([^\]\n]*)\]")
+_TQDM = re.compile(rb"\nEpoch (\d+): *\d+%\|[^|\n]*\| *(\d+)/(\d+) \[([^\]\n]*)\]")
 _RICH = re.compile(
     rb"\nEpoch (\d+)/\d+ +[^\n]{0,300}?(\d+)/(\d+) [\d:]+ [^\n]{0,100}?it/s"
     rb"([^\n]{0,2000}(?:\n {20,}[\w./-]+: *[-+.\w]+ *(?=\n))*)"
@@ -23,7 +23,7 @@ class LightningReader(MetricReader):
     name = "lightning"
 
     def forms(self) -> Sequence[Form]:
-        return (Form(b"100%|", _TQDM, _read), Form(b"it/s", _RICH, _read))
+        return (Form(b"%|", _TQDM, _read), Form(b"it/s", _RICH, _read))
 
 
 def _read(match: re.Match[bytes]) -> Row | None:

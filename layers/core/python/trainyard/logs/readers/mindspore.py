@@ -21,15 +21,10 @@ class MindSporeReader(MetricReader):
 
     def forms(self) -> Sequence[Form]:
         return (
-            Form(b"loss is", _LOSS, _read_loss),
+            Form(b"loss is", _LOSS, columns=("loss",)),
             Form(b"poch time:", _TIME, _read_time),
             Form(b"Eval result:", _EVAL, _read_eval),
         )
-
-
-def _read_loss(match: re.Match[bytes]) -> Row:
-    epoch, step, loss = match.groups()
-    return Row({"loss": float(loss)}, int(epoch), int(step))
 
 
 def _read_time(match: re.Match[bytes]) -> Row:

@@ -22,22 +22,12 @@ class MindVisionReader(MetricReader):
 
     def forms(self) -> Sequence[Form]:
         return (
-            Form(b"], loss:[", _LOSS, _read_loss),
+            # [loss of this step/running mean of the epoch]; epochs are counted from 0
+            Form(b"], loss:[", _LOSS, columns=("loss", "mean_loss", "step_time", "learning_rate"), first_epoch=0),
             Form(b"Train Loss: [", _VALIDATION, _read_validation),
             # Repeats a value that was printed before; recognized so that it does not count twice.
             Form(b"End of validation", _BEST, lambda _: None),
         )
-
-
-def _read_loss(match: re.Match[bytes]) -> Row:
-    """LossMonitor counts epochs from 0 and prints `[loss of this step/running mean of the epoch]`."""
-    epoch, step, loss, mean, time, rate = match.groups()
-    values = {"loss": float(loss), "mean_loss": float(mean)}
-    if time is not None:
-        values["step_time"] = float(time)
-    if rate is not None:
-        values["learning_rate"] = float(rate)
-    return Row(values, int(epoch) + 1, int(step))
 
 
 def _read_validation(match: re.Match[bytes]) -> Row:

@@ -1,0 +1,121 @@
+"""Runs the rules over a commit. The same for a push, a request and a laptop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from trainyard.model.catalogue import Catalogue, load_catalogue
+from trainyard.model.finding import Finding, Severity
+from trainyard.model.text import Text
+from trainyard.validation.rules import all_rules, rule
+from trainyard.validation.rules.contract import RepositoryRule, RunRule
+from trainyard.validation.run_file import Problem, ReadRunFile, read_run_file
+from trainyard.validation.snapshot import Snapshot
+from trainyard.validation.view import RunView
+
+MAX_FINDINGS_PER_RULE = 50
+"""Nobody reads more of one kind; the rest is counted in one more finding."""
+_MOST_COUNTED = 10_000
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the rules said about a commit."""
+
+    run_file: ReadRunFile
+    of_repository: list[Finding] = field(default_factory=list)
+    """Concern every run: the files of the commit, and the run file itself."""
+    of_runs: dict[str, list[Finding]] = field(default_factory=dict)
+    """By the name of the run."""
+
+    def findings(self) -> list[Finding]:
+        """All of them by place, each once although two runs may share it."""
+        return ordered([*self.of_repository, *(finding for found in self.of_runs.values() for finding in found)])
+
+
+def check(snapshot: Snapshot, catalogue: Catalogue | None = None, documentation: str | None = None) -> list[Finding]:
+    """Everything that is wrong with the commit, in the order of files and lines.
+
+    `documentation`: the address of the page that explains the rules, for each finding's `url`.
+    """
+    return documented(check_commit(snapshot, catalogue).findings(), documentation)
+
+
+def check_commit(snapshot: Snapshot, catalogue: Catalogue | None = None) -> Checked:
+    """The findings of the repository and of each run in its run file."""
+    catalogue = catalogue or load_catalogue()
+    run_file = read_run_file(snapshot)
+    of_repository = [*(_noted(problem) for problem in run_file.problems), *check_repository(snapshot)]
+    views = {name: RunView.of_file(snapshot, name, run_file, catalogue) for name in run_file.runs}
+    return Checked(run_file, of_repository, {name: check_run(view) for name, view in views.items()})
+
+
+def check_repository(snapshot: Snapshot) -> list[Finding]:
+    """What concerns every run of the commit."""
+    return [
+        finding
+        for each in all_rules()
+        if isinstance(each, RepositoryRule)
+        for finding in _bounded(each.id, each.check(snapshot))
+    ]
+
+
+def check_run(view: RunView) -> list[Finding]:
+    """What concerns one run."""
+    return [
+        finding for each in all_rules() if isinstance(each, RunRule) for finding in _bounded(each.id, each.check(view))
+    ]
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """By file, line and column, errors first where they share a place, each once."""
+    once = dict.fromkeys(findings)
+    return sorted(
+        once,
+        key=lambda finding: (
+            finding.file,
+            finding.line or 0,
+            finding.column or 0,
+            finding.severity is not Severity.ERROR,
+            finding.rule,
+        ),
+    )
+
+
+def documented(findings: Iterable[Finding], documentation: str | None) -> list[Finding]:
+    """The findings with the address of their rule's explanation."""
+    from trainyard.validation.rules.documentation import rule_address
+
+    return [finding.model_copy(update={"url": rule_address(finding.rule, documentation)}) for finding in findings]
+
+
+def _noted(problem: Problem) -> Finding:
+    return rule(problem.rule).finding(problem.place, problem.message, problem.fix)
+
+
+def _bounded(rule_id: str, found: Iterator[Finding]) -> list[Finding]:
+    """The rule's first findings and, where there are more, one that says how many."""
+    try:
+        findings = list(islice(found, MAX_FINDINGS_PER_RULE))
+        further = list(islice(found, _MOST_COUNTED))
+    except Exception:
+        # A rule that breaks is our fault, not the user's: it must not keep anybody from training.
+        _logger.exception("rule %s failed", rule_id)
+        return []
+    if not further:
+        return findings
+    count = f"{len(further)}{'+' if len(further) == _MOST_COUNTED else ''}"
+    last = further[0]
+    more = last.model_copy(
+        update={
+            "message": Text(
+                en=f"{last.message.en} There are {count} such places from here on.",
+                zh=f"{last.message.zh} 从此处起共有 {count} 处同类问题。",
+            )
+        }
+    )
+    return [*findings, more]

@@ -1,0 +1,356 @@
+"""Inputs are pinned: every name in the spec becomes exact bytes in the bucket, or a finding that says what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from trainyard.hosts.registry import host
+from trainyard.model.errors import UserError
+from trainyard.model.finding import Finding
+from trainyard.model.repository import FULL_NAME, Repository, RepositoryKind
+from trainyard.model.request import InputFile, PinnedInput, RunRequest
+from trainyard.model.result import AttemptResult
+from trainyard.model.run import Run, RunState
+from trainyard.model.spec import Input, RunSpec
+from trainyard.model.text import Text
+from trainyard.store import State, layout
+from trainyard.store.objects import ObjectMissingError
+from trainyard.store.secrets import host_token_name
+from trainyard.validation.fetch import MAX_FILE_BYTES, FetchRefused, fetched, limit_text
+from trainyard.validation.lfs_pointer import read_pointer
+from trainyard.validation.object_database import LimitExceededError, Limits, UnreadableError
+from trainyard.validation.rules import rule
+from trainyard.validation.snapshot import CommitSnapshot, Snapshot
+from trainyard.validation.suggestion import nearest
+from trainyard.validation.view import RunView
+
+MAX_FILES = 20_000
+"""Files of one input: all of them are listed in the request that the runner reads."""
+LIMITS = Limits(pack_bytes=512 << 20, content_bytes=1 << 30)
+_LATEST = "latest "
+_LISTED_INSTEAD = 32
+"""From so many objects on one listing costs less than asking for each."""
+_AT_ONCE = 8
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True)
+class Pinning:
+    """Inputs as far as they could be pinned; the run may start only without findings of severity error."""
+
+    inputs: list[PinnedInput]
+    findings: list[Finding]
+
+
+class _Fault(Exception):
+    """An input that cannot be pinned. `part`: the key of the input's description that is to blame."""
+
+    def __init__(self, rule_id: str, part: str, message: Text, fix: Text) -> None:
+        super().__init__(message.en)
+        self.rule_id, self.part, self.message, self.fix = rule_id, part, message, fix
+
+
+def pin_inputs(state: State, view: RunView, reader: str) -> Pinning:
+    """Every input of the run, resolved to a commit and the list of its files. `reader`: the user whose run it is."""
+    pinned: list[PinnedInput] = []
+    findings: list[Finding] = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        outcomes = {
+            argument: pool.submit(_pin, state, argument, source, reader)
+            for argument, source in view.spec.inputs.items()
+        }
+        for argument, outcome in outcomes.items():
+            try:
+                pinned.append(outcome.result())
+            except _Fault as fault:
+                place = view.place("inputs", argument, fault.part)
+                findings.append(rule(fault.rule_id).finding(place, fault.message, fault.fix))
+    return Pinning(pinned, findings)
+
+
+def as_pinned_before(state: State, spec: RunSpec, former_run: str) -> RunSpec:
+    """`spec` with the very revisions that a former run of the same description used, so that it is run again as it was."""
+    try:
+        former = RunRequest.model_validate_json(state.objects.get(layout.request_key(former_run)))
+    except (ObjectMissingError, ValidationError):
+        return spec
+    known = {pinned.argument: pinned for pinned in former.inputs}
+    inputs = {
+        argument: _exactly(source, known[argument])
+        if argument in known and former.spec.inputs.get(argument) == source
+        else source
+        for argument, source in spec.inputs.items()
+    }
+    return spec.model_copy(update={"inputs": inputs})
+
+
+def _exactly(source: Input, pinned: PinnedInput) -> Input:
+    if source.run is not None:
+        return source.model_copy(update={"run": pinned.source.removeprefix("run ")})
+    return source.model_copy(update={"revision": pinned.revision})
+
+
+def _pin(state: State, argument: str, source: Input, reader: str) -> PinnedInput:
+    if source.run is not None:
+        return _pin_run(state, argument, source.run, source.path, reader)
+    kind = RepositoryKind.DATASET if source.dataset is not None else RepositoryKind.MODEL
+    name = source.dataset or source.model
+    assert name is not None
+    repository = _readable(state, name, kind, reader)
+    return _pin_repository(state, argument, repository, source)
+
+
+def _readable(state: State, name: str, kind: RepositoryKind, reader: str) -> Repository:
+    repository = state.table.repository(name)
+    kind_en, kind_zh = {"dataset": ("dataset", "数据集"), "model": ("model", "模型"), "project": ("project", "项目")}[
+        kind
+    ]
+    if repository is None or not repository.may_read(reader):
+        # The same words for both: whether a private repository exists is nobody else's business.
+        raise _Fault(
+            "input-missing",
+            kind.value,
+            Text(en=f"There is no {kind_en} {name} that you may read.", zh=f"没有您可读取的{kind_zh} {name}。"),
+            Text(
+                en="Check the name, register the repository, or ask its owner to make it public or add you as a member.",
+                zh="请检查名称、登记该仓库，或请其所有者公开它或将您添加为成员。",
+            ),
+        )
+    if repository.kind is not kind:
+        raise _Fault(
+            "input-missing",
+            kind.value,
+            Text(
+                en=f"{name} is registered as a {repository.kind.value}, not as a {kind_en}.",
+                zh=f"{name} 登记的类型是 {repository.kind.value}，不是{kind_zh}。",
+            ),
+            Text(en=f"Write `{repository.kind.value}: {name}`.", zh=f"请写成 `{repository.kind.value}: {name}`。")
+            if repository.kind is not RepositoryKind.PROJECT
+            else Text(en="Write `run: latest OWNER/PROJECT`.", zh="请写成 `run: latest 所有者/项目`。"),
+        )
+    return repository
+
+
+def _pin_repository(state: State, argument: str, repository: Repository, source: Input) -> PinnedInput:
+    revision = source.revision or repository.default_branch
+    try:
+        token = state.secrets.get(host_token_name(repository.full_name))
+        address = host(repository.host).fetch_address(repository, token)
+        with fetched(address, revision, LIMITS) as (database, commit):
+            snapshot = CommitSnapshot(database, commit)
+            paths, is_file = _chosen(snapshot.entries, source.path, repository.full_name)
+            files = _contents(state, repository.full_name, snapshot, paths)
+    except FetchRefused as refused:
+        part = "revision" if refused.kind == "absent" else repository.kind.value
+        raise _Fault("input-missing", part, _about(repository.full_name, refused.message), refused.fix) from None
+    except UserError as error:
+        fix = Text(en="Correct the registration of the repository.", zh="请更正该仓库的登记信息。")
+        raise _Fault("input-missing", repository.kind.value, error.message, fix) from None
+    except LimitExceededError as error:
+        message, _ = limit_text(error.limit, LIMITS)
+        raise _Fault("input-content", repository.kind.value, message, _SMALLER) from None
+    except UnreadableError:
+        raise _Fault("input-content", repository.kind.value, _DAMAGED, _REPAIR) from None
+    return PinnedInput(
+        argument=argument,
+        source=f"{repository.kind.value} {repository.full_name}",
+        revision=commit,
+        is_file=is_file,
+        files=_relative(files, source.path, is_file=is_file),
+    )
+
+
+_SMALLER = Text(
+    en="Put large files under Git LFS and pack many small files into one archive.",
+    zh="请用 Git LFS 管理大文件，并把大量小文件打包成一个归档。",
+)
+_DAMAGED = Text(en="The repository holds damaged git objects.", zh="仓库中有损坏的 Git 对象。")
+_REPAIR = Text(en="Run `git fsck`, repair it and push again.", zh="请运行 `git fsck`，修复后重新推送。")
+
+
+def _about(name: str, message: Text) -> Text:
+    return Text(en=f"{name}: {message.en}", zh=f"{name}：{message.zh}")
+
+
+def _chosen(names: Iterable[str], path: str, source: str) -> tuple[list[str], bool]:
+    """The names under `path`, and whether it is one single file."""
+    known = list(names)
+    if path in known:
+        return [path], True
+    chosen = [name for name in known if not path or name.startswith(f"{path}/")]
+    if len(chosen) > MAX_FILES:
+        raise _Fault(
+            "input-content",
+            "path",
+            Text(
+                en=f"{source} holds more than {MAX_FILES} files there.",
+                zh=f"{source} 在此处的文件超过 {MAX_FILES} 个。",
+            ),
+            _SMALLER,
+        )
+    if chosen:
+        return chosen, False
+    meant = nearest(path, known)
+    raise _Fault(
+        "input-missing",
+        "path",
+        Text(en=f"{source} has nothing at `{path}`.", zh=f"{source} 中没有 `{path}`。")
+        if path
+        else Text(en=f"{source} holds no files.", zh=f"{source} 中没有文件。"),
+        Text(en=f"Write `{meant}`.", zh=f"请改为 `{meant}`。")
+        if meant
+        else Text(en="Name a file or folder that is in it.", zh="请填写其中存在的文件或文件夹。"),
+    )
+
+
+@dataclass(frozen=True)
+class _Content:
+    file: InputFile
+    data: bytes | None
+    """None for a Git LFS object, which its owner uploaded."""
+
+
+def _contents(state: State, repository: str, snapshot: Snapshot, paths: list[str]) -> list[InputFile]:
+    """The files with their objects; small ones are uploaded, Git LFS objects must be there already."""
+    contents = [_content(repository, snapshot, path) for path in paths]
+    sizes = _stored_sizes(state, repository, [content.file.key for content in contents])
+    for content in contents:
+        if content.data is None and sizes.get(content.file.key) != content.file.size:
+            raise _Fault(
+                "input-content",
+                "path",
+                Text(
+                    en=f"{repository}: the content of {content.file.path} was never uploaded.",
+                    zh=f"{repository}：{content.file.path} 的内容尚未上传。",
+                ),
+                Text(
+                    en="Run `git lfs push --all origin` in that repository, then submit again.",
+                    zh="请在该仓库中运行 `git lfs push --all origin`，然后重新提交。",
+                ),
+            )
+    missing = {
+        content.file.key: content.data
+        for content in contents
+        if content.data is not None and sizes.get(content.file.key) != content.file.size
+    }
+    _in_parallel(lambda key: state.objects.put(key, missing[key], if_absent=True), missing)
+    return [content.file for content in contents]
+
+
+def _content(repository: str, snapshot: Snapshot, path: str) -> _Content:
+    entry = snapshot.entries[path]
+    data = snapshot.read(path)
+    if data is None or len(data) > MAX_FILE_BYTES or not entry.is_file or not entry.readable_name:
+        what_en = "is over 200 KB and not stored through Git LFS" if entry.is_file else "is a link or a submodule"
+        what_zh = "超过 200 KB 且未使用 Git LFS" if entry.is_file else "是链接或子模块"
+        raise _Fault(
+            "input-content",
+            "path",
+            Text(en=f"{repository}: {path} {what_en}.", zh=f"{repository}：{path} {what_zh}。"),
+            Text(
+                en=f"Run `git lfs migrate import --include={path}` in that repository and push.",
+                zh=f"请在该仓库中运行 `git lfs migrate import --include={path}` 并推送。",
+            )
+            if entry.is_file
+            else Text(en="Commit the file itself.", zh="请提交文件本身。"),
+        )
+    pointer = read_pointer(data)
+    digest, size = (pointer.sha256, pointer.size) if pointer else (hashlib.sha256(data).hexdigest(), len(data))
+    key = layout.content_key(repository, digest)
+    return _Content(InputFile(path=path, size=size, sha256=digest, key=key), None if pointer else data)
+
+
+def _stored_sizes(state: State, repository: str, keys: list[str]) -> dict[str, int]:
+    """Sizes of those objects that are in the bucket."""
+    wanted = set(keys)
+    if len(wanted) >= _LISTED_INSTEAD:
+        stored = state.objects.find(f"lfs/{repository}/")
+        return {entry.key: entry.size for entry in stored if entry.key in wanted}
+    found = _in_parallel(state.objects.size, wanted)
+    return {key: size for key, size in found.items() if size is not None}
+
+
+def _in_parallel(work: Callable[[str], Outcome], keys: Iterable[str]) -> dict[str, Outcome]:
+    keys = list(keys)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return dict(zip(keys, pool.map(work, keys), strict=True))
+
+
+def _relative(files: list[InputFile], path: str, *, is_file: bool) -> list[InputFile]:
+    if is_file:
+        return [file.model_copy(update={"path": file.path.rpartition("/")[2]}) for file in files]
+    start = f"{path}/" if path else ""
+    return [file.model_copy(update={"path": file.path.removeprefix(start)}) for file in files]
+
+
+def _pin_run(state: State, argument: str, reference: str, path: str, reader: str) -> PinnedInput:
+    run = _former_run(state, reference, reader)
+    try:
+        result = AttemptResult.model_validate(json.loads(state.objects.get(layout.result_key(run.id, run.attempt))))
+    except (ObjectMissingError, ValueError):
+        raise _Fault(
+            "input-missing",
+            "run",
+            Text(en=f"The run {run.id} left no output.", zh=f"训练 {run.id} 没有留下输出。"),
+            Text(en="Name a run that ended with output.", zh="请填写已结束且有输出的训练。"),
+        ) from None
+    outputs = {output.path: output for output in result.outputs}
+    paths, is_file = _chosen(outputs, path, run.id)
+    files = [
+        InputFile(
+            path=name, size=outputs[name].size, sha256=outputs[name].sha256, key=layout.output_prefix(run.id) + name
+        )
+        for name in paths
+    ]
+    return PinnedInput(
+        argument=argument,
+        source=f"run {run.id}",
+        revision=run.commit,
+        is_file=is_file,
+        files=_relative(files, path, is_file=is_file),
+    )
+
+
+def _former_run(state: State, reference: str, reader: str) -> Run:
+    run: Run | None
+    if reference.startswith(_LATEST):
+        project = reference.removeprefix(_LATEST).strip()
+        if not FULL_NAME.fullmatch(project):
+            raise _no_run(reference)
+        _readable(state, project, RepositoryKind.PROJECT, reader)
+        newest = state.table.runs_of(project, limit=100).rows
+        run = next((run for run in newest if run.state is RunState.SUCCEEDED), None)
+    else:
+        run = state.table.run(reference)
+    if run is None or run.deleted_at is not None:
+        raise _no_run(reference)
+    repository = state.table.repository(run.project)
+    if repository is None or not repository.may_read(reader):
+        raise _no_run(reference)
+    if not run.state.is_final:
+        raise _Fault(
+            "input-missing",
+            "run",
+            Text(en=f"The run {run.id} has not ended yet.", zh=f"训练 {run.id} 尚未结束。"),
+            Text(en="Submit this one when it has ended.", zh="请在其结束后再提交。"),
+        )
+    return run
+
+
+def _no_run(reference: str) -> _Fault:
+    return _Fault(
+        "input-missing",
+        "run",
+        Text(en=f"There is no run `{reference[:80]}` that you may use.", zh=f"没有您可使用的训练 `{reference[:80]}`。"),
+        Text(
+            en="Write the id of a run that ended, or `latest OWNER/PROJECT` for the newest that succeeded.",
+            zh="请填写已结束训练的 ID，或用 `latest 所有者/项目` 表示最近一次成功的训练。",
+        ),
+    )

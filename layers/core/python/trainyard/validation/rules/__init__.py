@@ -1,0 +1,45 @@
+"""The rules, one file per concern. To add one: its class, and one line below."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainyard.validation.rules.contract import Rule
+
+_HERE = "trainyard.validation.rules"
+# id -> module:class, imported on first use.
+REGISTRY = {
+    "commit-unavailable": f"{_HERE}.fetching:CommitUnavailable",
+    "run-file-missing": f"{_HERE}.run_file:RunFileMissing",
+    "run-file-syntax": f"{_HERE}.run_file:RunFileSyntax",
+    "run-file-key": f"{_HERE}.run_file:RunFileKey",
+    "run-file-value": f"{_HERE}.run_file:RunFileValue",
+    "unknown-framework": f"{_HERE}.catalogue:UnknownFramework",
+    "unknown-flavor": f"{_HERE}.catalogue:UnknownFlavor",
+    "flavor-misfit": f"{_HERE}.catalogue:FlavorMisfit",
+    "code-dir-missing": f"{_HERE}.code:CodeDirMissing",
+    "boot-file-missing": f"{_HERE}.code:BootFileMissing",
+    "large-file": f"{_HERE}.files:LargeFile",
+    "link": f"{_HERE}.files:Link",
+    "submodule": f"{_HERE}.files:Submodule",
+    "path-name": f"{_HERE}.files:PathName",
+    "lfs-pointer": f"{_HERE}.lfs:LfsPointer",
+    "lfs-pattern": f"{_HERE}.lfs:LfsPattern",
+    "input-missing": f"{_HERE}.inputs:InputMissing",
+    "input-content": f"{_HERE}.inputs:InputContent",
+}
+
+
+@cache
+def rule(rule_id: str) -> Rule:
+    """The rule of that id. KeyError if there is none."""
+    module, _, name = REGISTRY[rule_id].partition(":")
+    made: Rule = getattr(import_module(module), name)()
+    return made
+
+
+def all_rules() -> list[Rule]:
+    return [rule(rule_id) for rule_id in REGISTRY]

@@ -1,0 +1,115 @@
+"""The framework and the flavor are names of the catalogue, and fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from trainyard.model.catalogue import Accelerator
+from trainyard.model.finding import Finding
+from trainyard.model.text import Text
+from trainyard.validation.rules.contract import EXAMPLE_SPEC, Example, RunRule
+from trainyard.validation.suggestion import nearest
+from trainyard.validation.view import RunView
+
+
+def _with(old: str, new: str) -> Example:
+    return Example({"trainyard.yaml": EXAMPLE_SPEC.replace(old, new)}, line=4 if "framework" in old else 5)
+
+
+class UnknownFramework(RunRule):
+    id: ClassVar[str] = "unknown-framework"
+    title = Text(en="No such framework", zh="没有这个框架")
+    explanation = Text(
+        en="`framework` names an image of the catalogue. The images of the original tutorial are known but retired.",
+        zh="`framework` 是目录中的镜像名称。原教程中的镜像仍可识别，但已停用。",
+    )
+    failing = (
+        _with("framework: mindspore-cpu", "framework: mindspore_cpu"),
+        _with("framework: mindspore-cpu", "framework: mindspore-1.3-cuda-10.1"),
+        _with("framework: mindspore-cpu", "framework: tensorflow"),
+    )
+    passing = (Example(), _with("framework: mindspore-cpu", "framework: python-cpu"))
+
+    def check(self, view: RunView) -> Iterator[Finding]:
+        name, framework = view.spec.framework[:80], view.framework
+        usable = [entry.name for entry in view.catalogue.frameworks if not entry.retired]
+        place = view.place("framework")
+        if framework is None:
+            by_version = {entry.version: entry.name for entry in view.catalogue.frameworks if not entry.retired}
+            meant = by_version.get(name) or nearest(name, usable)
+            yield self.finding(
+                place,
+                Text(en=f"There is no framework `{name}`.", zh=f"没有名为 `{name}` 的框架。"),
+                _choose(meant, usable),
+            )
+        elif framework.retired:
+            note = framework.note or Text(en="It was retired.", zh="已停用。")
+            yield self.finding(
+                place,
+                Text(en=f"`{name}` cannot be chosen any more. {note.en}", zh=f"`{name}` 已不能选择。{note.zh}"),
+                _choose(framework.replaced_by, usable),
+            )
+
+
+class UnknownFlavor(RunRule):
+    id: ClassVar[str] = "unknown-flavor"
+    title = Text(en="No such flavor", zh="没有这种规格")
+    explanation = Text(
+        en="`flavor` names a size of machine of the catalogue.",
+        zh="`flavor` 是目录中的机器规格名称。",
+    )
+    failing = (_with("flavor: cpu", "flavor: cpu-smal"), _with("flavor: cpu", "flavor: v100"))
+    passing = (Example(), _with("flavor: cpu", "flavor: cpu-small"))
+
+    def check(self, view: RunView) -> Iterator[Finding]:
+        flavor = view.flavor
+        if flavor is not None and not flavor.retired:
+            return
+        usable = [entry.name for entry in view.catalogue.flavors if not entry.retired]
+        name = view.spec.flavor[:80]
+        yield self.finding(
+            view.place("flavor"),
+            Text(en=f"There is no flavor `{name}`.", zh=f"没有名为 `{name}` 的规格。"),
+            _choose(nearest(name, usable), usable),
+        )
+
+
+class FlavorMisfit(RunRule):
+    id: ClassVar[str] = "flavor-misfit"
+    title = Text(en="Framework and flavor do not fit", zh="框架与规格不匹配")
+    explanation = Text(
+        en="An image for an accelerator needs a machine that has it, and a machine with an accelerator is paid for "
+        "even if the image cannot use it.",
+        zh="面向加速卡的镜像需要带该加速卡的机器；带加速卡的机器即使用不上也会计费。",
+    )
+    needs_platform = True  # today's catalogue has one kind of accelerator in use, so no example can show it
+
+    def check(self, view: RunView) -> Iterator[Finding]:
+        framework, flavor = view.framework, view.flavor
+        if framework is None or flavor is None or framework.accelerator is flavor.accelerator:
+            return
+        fitting = [
+            entry.name
+            for entry in view.catalogue.flavors
+            if entry.accelerator is framework.accelerator and not entry.retired
+        ]
+        needs_en = "no accelerator" if framework.accelerator is Accelerator.NONE else framework.accelerator.value
+        needs_zh = (
+            "不需要加速卡" if framework.accelerator is Accelerator.NONE else f"需要 {framework.accelerator.value}"
+        )
+        yield self.finding(
+            view.place("flavor"),
+            Text(
+                en=f"`{framework.name}` uses {needs_en}, but `{flavor.name}` has {flavor.accelerator.value}.",
+                zh=f"`{framework.name}` {needs_zh}，而 `{flavor.name}` 配备的是 {flavor.accelerator.value}。",
+            ),
+            _choose(None, fitting),
+        )
+
+
+def _choose(meant: str | None, usable: list[str]) -> Text:
+    if meant:
+        return Text(en=f"Write `{meant}`.", zh=f"请改为 `{meant}`。")
+    listed = ", ".join(usable) or "-"
+    return Text(en=f"Choose one of: {listed}.", zh=f"请选择以下之一：{listed}。")

@@ -1,0 +1,119 @@
+"""What a project repository may hold: code and small files, nothing that leads out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from trainyard.model.finding import Finding
+from trainyard.model.text import Text
+from trainyard.validation.attributes import lfs_patterns
+from trainyard.validation.fetch import MAX_FILE_BYTES
+from trainyard.validation.object_database import SUBMODULE, SYMLINK
+from trainyard.validation.rules.contract import Example, RepositoryRule
+from trainyard.validation.snapshot import Snapshot
+from trainyard.validation.view import Place
+
+
+class LargeFile(RepositoryRule):
+    id: ClassVar[str] = "large-file"
+    title = Text(en="File over 200 KB", zh="文件超过 200 KB")
+    explanation = Text(
+        en="A project holds training code. Files over 204,800 bytes (checkpoints, data) go into a model or dataset "
+        "repository, where Git LFS is used, and are named under `inputs`.",
+        zh="项目仓库只放训练代码。超过 204,800 字节的文件（权重、数据）请放入使用 Git LFS 的模型仓库或数据集仓库，"
+        "并在 `inputs` 中引用。",
+    )
+    failing = (Example({"lenet.ckpt": b"\1" * (MAX_FILE_BYTES + 1)}),)
+    passing = (Example({"weights.bin": b"\1" * MAX_FILE_BYTES}),)
+
+    def check(self, snapshot: Snapshot) -> Iterator[Finding]:
+        tracked = lfs_patterns(snapshot)
+        for path, entry in snapshot.entries.items():
+            if not entry.is_file or (entry.size is not None and entry.size <= MAX_FILE_BYTES):
+                continue
+            if tracked.match(path):  # committed as a pointer; the rules on Git LFS tell of it
+                continue
+            size_en = f"{entry.size:,} bytes" if entry.size is not None else "over 204,800 bytes"
+            size_zh = f"{entry.size:,} 字节" if entry.size is not None else "超过 204,800 字节"
+            yield self.finding(
+                Place(path),
+                Text(
+                    en=f"The file is {size_en}; a project may hold files of at most 204,800.",
+                    zh=f"该文件为 {size_zh}；项目仓库中的文件不得超过 204,800 字节。",
+                ),
+                Text(
+                    en="Move it to a model or dataset repository and name that under `inputs`; remove it here with "
+                    "`git rm --cached` and add it to .gitignore.",
+                    zh="请移到模型仓库或数据集仓库并在 `inputs` 中引用；在此仓库用 `git rm --cached` 移除，并加入 .gitignore。",
+                ),
+            )
+
+
+class Link(RepositoryRule):
+    id: ClassVar[str] = "link"
+    title = Text(en="Symbolic link", zh="符号链接")
+    explanation = Text(
+        en="A symbolic link may lead out of the repository, so links are not staged.",
+        zh="符号链接可能指向仓库之外，因此不会被部署。",
+    )
+    failing = (Example(links={"data": SYMLINK}),)
+    passing = (Example({"data/readme.txt": "small\n"}),)
+
+    def check(self, snapshot: Snapshot) -> Iterator[Finding]:
+        for path, entry in snapshot.entries.items():
+            if entry.mode == SYMLINK:
+                yield self.finding(
+                    Place(path),
+                    Text(en="This is a symbolic link.", zh="这是一个符号链接。"),
+                    Text(en="Commit the file itself instead of the link.", zh="请提交文件本身，而不是链接。"),
+                )
+
+
+class Submodule(RepositoryRule):
+    id: ClassVar[str] = "submodule"
+    title = Text(en="Submodule", zh="子模块")
+    explanation = Text(
+        en="Submodules are not fetched: a run uses one commit of one registered repository. A folder with a .git of its "
+        "own that was added by accident looks the same.",
+        zh="不会获取子模块：一次训练只使用一个已登记仓库的一个提交。误加入的、自带 .git 的文件夹也会被视为子模块。",
+    )
+    failing = (Example(links={"third_party/models": SUBMODULE}),)
+    passing = (Example({"third_party/models/net.py": "layers = 5\n"}),)
+
+    def check(self, snapshot: Snapshot) -> Iterator[Finding]:
+        for path, entry in snapshot.entries.items():
+            if entry.mode == SUBMODULE:
+                yield self.finding(
+                    Place(path),
+                    Text(en="This is a submodule, which is not fetched.", zh="这是一个子模块，不会被获取。"),
+                    Text(
+                        en="Copy the files that are needed into the repository (without their .git folder), or name "
+                        "the package in pip-requirements.txt.",
+                        zh="请把需要的文件复制到仓库中（去掉其 .git 文件夹），或在 pip-requirements.txt 中写明该软件包。",
+                    ),
+                )
+
+
+class PathName(RepositoryRule):
+    id: ClassVar[str] = "path-name"
+    title = Text(en="File name that cannot be used", zh="无法使用的文件名")
+    explanation = Text(
+        en="A path must be UTF-8 without control characters and backslashes, so that it means the same file everywhere.",
+        zh="路径必须是 UTF-8，且不含控制字符和反斜杠，以保证在各处指向同一个文件。",
+    )
+    failing = (Example({"new\nline.py": "print(1)\n"}),)
+    passing = (Example({"训练/模型.py": "print(1)\n"}),)
+
+    def check(self, snapshot: Snapshot) -> Iterator[Finding]:
+        for path, entry in snapshot.entries.items():
+            if entry.readable_name and "\\" not in path and path.isprintable():
+                continue
+            yield self.finding(
+                Place(path),
+                Text(
+                    en="The file's name is not UTF-8, or holds a control character or a backslash.",
+                    zh="文件名不是 UTF-8，或包含控制字符或反斜杠。",
+                ),
+                Text(en="Rename it with `git mv`.", zh="请用 `git mv` 重命名。"),
+            )

@@ -1,0 +1,458 @@
+"""`trainyard.yaml` (or .yml, .json) of a commit becomes run specs, or findings with the line to mend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from trainyard.model.spec import EvaluationSpec, Input, PushTrigger, RunFile, RunSpec, Triggers
+from trainyard.model.text import Text
+from trainyard.validation.document import Document, DocumentError, Path, read_document
+from trainyard.validation.snapshot import Snapshot
+from trainyard.validation.suggestion import nearest
+from trainyard.validation.view import Place
+
+NAMES = ("trainyard.yaml", "trainyard.yml", "trainyard.json")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A fault of the file. `rule` is the id of the rule that documents it."""
+
+    rule: str
+    place: Place
+    message: Text
+    fix: Text
+
+
+@dataclass(frozen=True)
+class ReadRunFile:
+    """The file as it was understood. `runs` is empty where there are problems."""
+
+    path: str
+    runs: dict[str, RunSpec] = field(default_factory=dict)
+    document: Document | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+def read_run_file(snapshot: Snapshot) -> ReadRunFile:
+    """The runs of the commit. Every fault of the file is told at once, as far as it can be read."""
+    present = [name for name in NAMES if name in snapshot.entries]
+    if not present:
+        return ReadRunFile(NAMES[0], problems=(_missing(snapshot),))
+    path = present[0]
+    data = snapshot.read(path)
+    if data is None:
+        return ReadRunFile(path, problems=(_unreadable(path),))
+    try:
+        document = read_document(data)
+    except DocumentError as error:
+        place = Place(path, error.position.line, error.position.column)
+        return ReadRunFile(path, problems=(Problem("run-file-syntax", place, error.message, error.fix),))
+    return _understand(path, document)
+
+
+def problems_of(error: ValidationError, path: str, document: Document | None, prefix: Path = ()) -> list[Problem]:
+    """pydantic's errors in our words. `prefix`: where in the document the validated value lies."""
+    return [_problem(dict(fault), path, document, prefix) for fault in error.errors(include_url=False)]
+
+
+def _understand(path: str, document: Document) -> ReadRunFile:
+    value = document.value
+    if isinstance(value, dict):
+        # Keys that start with x- are the place for what anchors share.
+        value = {key: part for key, part in value.items() if not key.startswith("x-")}
+    if value is None or value == {}:
+        value = {"runs": None}
+    try:
+        runs = RunFile.model_validate(value).runs
+    except ValidationError as error:
+        return ReadRunFile(path, {}, document, tuple(problems_of(error, path, document)))
+    return ReadRunFile(path, runs, document)
+
+
+def _missing(snapshot: Snapshot) -> Problem:
+    elsewhere = [
+        name for name in snapshot.entries if name.rpartition("/")[2].lower() in NAMES or name.lower() in _NEAR_NAMES
+    ]
+    if elsewhere:
+        return Problem(
+            "run-file-missing",
+            Place(elsewhere[0]),
+            Text(
+                en="trainyard.yaml is not in the root of the repository.",
+                zh="trainyard.yaml 不在仓库根目录，或文件名不对。",
+            ),
+            Text(
+                en=f"Move {elsewhere[0]} to trainyard.yaml in the root.",
+                zh=f"请将 {elsewhere[0]} 移动为根目录下的 trainyard.yaml。",
+            ),
+        )
+    return Problem(
+        "run-file-missing",
+        Place(NAMES[0]),
+        Text(
+            en="There is no trainyard.yaml in the root of the repository, so nothing says what to train.",
+            zh="仓库根目录没有 trainyard.yaml，无法得知要训练什么。",
+        ),
+        Text(
+            en="Add one: runs: {NAME: {boot_file: train.py, framework: mindspore-cpu, flavor: cpu}}.",
+            zh="请添加该文件，例如：runs: {名称: {boot_file: train.py, framework: mindspore-cpu, flavor: cpu}}。",
+        ),
+    )
+
+
+_NEAR_NAMES = {"train-yard.yaml", "train-yard.yml", "trainyard.yaml.txt", ".trainyard.yaml", ".trainyard.yml"}
+
+
+def _unreadable(path: str) -> Problem:
+    return Problem(
+        "run-file-syntax",
+        Place(path),
+        Text(en="The file is too large, or a link.", zh="文件过大，或是一个链接。"),
+        Text(en="Put a plain text file there.", zh="请改为普通文本文件。"),
+    )
+
+
+_MODELS: dict[str, type[BaseModel]] = {"on": Triggers, "push": PushTrigger, "evaluation": EvaluationSpec}
+# Words that people write for ours.
+_SYNONYMS = {
+    "entry": "boot_file",
+    "entrypoint": "boot_file",
+    "script": "boot_file",
+    "main": "boot_file",
+    "image": "framework",
+    "instance": "flavor",
+    "machine": "flavor",
+    "compute": "flavor",
+    "params": "hyperparameters",
+    "parameters": "hyperparameters",
+    "hyper_parameters": "hyperparameters",
+    "args": "hyperparameters",
+    "environment": "env",
+    "desc": "description",
+    "enable_output": "output",
+    "enable_aim": "aim",
+    "datasets": "inputs",
+    "models": "inputs",
+    "data": "inputs",
+    "repo": "dataset",
+    "trigger": "on",
+    "triggers": "on",
+    "branch": "branches",
+    "tag": "tags",
+    "max_runtime": "timeout",
+    "retry": "retries",
+}
+
+
+def _known_keys(path: Path) -> list[str]:
+    """The keys that may be written where the last part of `path` is."""
+    match path[:-1]:
+        case ():
+            return list(RunFile.model_fields)
+        case ("runs", _):
+            return list(RunSpec.model_fields)
+        case ("runs", _, "inputs", _):
+            return list(Input.model_fields)
+        case (*_, last) if last in _MODELS:
+            return list(_MODELS[str(last)].model_fields)
+    return []
+
+
+def _problem(fault: dict[str, Any], file: str, document: Document | None, prefix: Path) -> Problem:
+    location: Path = (*prefix, *(part for part in fault["loc"] if part != "[key]"))
+    of_key = fault["loc"][-1:] == ("[key]",) or fault["type"] == "extra_forbidden"
+    location = _without_branches(location, document)
+    # What is missing was written nowhere; the name of what it is missing from was.
+    written, of_key = (location[:-1], True) if fault["type"] == "missing" else (location, of_key)
+    position = document.position(written, of_key=of_key) if document else None
+    place = Place(file, position.line, position.column) if position else Place(file)
+    shown = ".".join(str(part) for part in location) or file
+    if fault["type"] == "extra_forbidden":
+        return _unknown_key(place, location)
+    message, fix = _words(fault, str(shown)[:200], location, of_key=of_key)
+    return Problem("run-file-value", place, message, fix)
+
+
+def _without_branches(location: Path, document: Document | None) -> Path:
+    """Without what pydantic adds for the members of a union, such as `int` behind a hyperparameter's name."""
+    if document is None:
+        return location
+    while location and location not in document.values and location[-1] in ("str", "bool", "int", "float"):
+        location = location[:-1]
+    return location
+
+
+def _unknown_key(place: Place, location: Path) -> Problem:
+    key = str(location[-1])[:60]
+    known = _known_keys(location)
+    meant = _SYNONYMS.get(key.lower()) if _SYNONYMS.get(key.lower()) in known else nearest(key, known)
+    listed = ", ".join(known)
+    if meant:
+        fix = Text(en=f"Write `{meant}`.", zh=f"请改为 `{meant}`。")
+    else:
+        fix = Text(en=f"Remove it, or use one of: {listed}.", zh=f"请删除它，或使用以下之一：{listed}。")
+    return Problem(
+        "run-file-key", place, Text(en=f"There is no key `{key}` here.", zh=f"此处没有名为 `{key}` 的键。"), fix
+    )
+
+
+_TYPE_NAMES = {
+    "string_type": ("text", "文本"),
+    "bool_type": ("true or false", "true 或 false"),
+    "bool_parsing": ("true or false", "true 或 false"),
+    "int_type": ("a whole number", "整数"),
+    "int_parsing": ("a whole number", "整数"),
+    "int_from_float": ("a whole number", "整数"),
+    "float_type": ("a number", "数字"),
+    "float_parsing": ("a number", "数字"),
+    "list_type": ("a list, such as [main]", "列表，例如 [main]"),
+    "dict_type": ("a mapping of `name: value`", "`名称: 值` 形式的映射"),
+    "model_type": ("a mapping of `name: value`", "`名称: 值` 形式的映射"),
+    "model_attributes_type": ("a mapping of `name: value`", "`名称: 值` 形式的映射"),
+    "time_delta_type": ("a duration, such as 90s, 30m, 2h or 1d", "时长，例如 90s、30m、2h 或 1d"),
+    "time_delta_parsing": ("a duration, such as 90s, 30m, 2h or 1d", "时长，例如 90s、30m、2h 或 1d"),
+    "finite_number": ("a number that is finite", "有限的数字"),
+}
+
+
+def _words(fault: dict[str, Any], shown: str, location: Path, *, of_key: bool) -> tuple[Text, Text]:
+    """What is wrong and what to write, for one of pydantic's error types."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "missing":
+        return (
+            Text(en=f"`{shown}` is missing.", zh=f"缺少 `{shown}`。"),
+            _how_to_give(str(location[-1]) if location else ""),
+        )
+    if kind in _TYPE_NAMES:
+        return _wrong_type(kind, fault.get("input"), shown)
+    if kind == "value_error":
+        return _own_words(str(context.get("error", "")), shown)
+    if kind == "string_pattern_mismatch":
+        return _wrong_pattern(str(context.get("pattern", "")), shown, of_key=of_key)
+    if kind in ("string_too_long", "string_too_short", "too_long", "too_short"):
+        return _wrong_length(kind, context, shown)
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
+        bound = {"greater_than_equal": "ge", "less_than_equal": "le", "greater_than": "gt", "less_than": "lt"}[kind]
+        sign = {"ge": ">=", "le": "<=", "gt": ">", "lt": "<"}[bound]
+        limit = f"{sign} {context.get(bound)}"
+        return (
+            Text(en=f"`{shown}` must be {limit}.", zh=f"`{shown}` 必须 {limit}。"),
+            Text(en=f"Write a number {limit}.", zh=f"请填写 {limit} 的数字。"),
+        )
+    return (
+        Text(en=f"`{shown}` has a value that does not fit here.", zh=f"`{shown}` 的值不适用于此处。"),
+        Text(en="See what is allowed here in the documentation.", zh="请查看文档中此处允许的写法。"),
+    )
+
+
+_EXAMPLES = {
+    "runs": "runs: {lenet5: {boot_file: train.py, framework: mindspore-cpu, flavor: cpu}}",
+    "boot_file": "boot_file: train.py",
+    "framework": "framework: mindspore-cpu",
+    "flavor": "flavor: cpu",
+}
+
+
+def _how_to_give(name: str) -> Text:
+    example = _EXAMPLES.get(name)
+    if example is None:
+        return Text(en="Add it.", zh="请添加。")
+    return Text(en=f"Add it, such as `{example}`.", zh=f"请添加，例如 `{example}`。")
+
+
+def _wrong_type(kind: str, given: Any, shown: str) -> tuple[Text, Text]:
+    name_en, name_zh = _TYPE_NAMES[kind]
+    message = Text(en=f"`{shown}` must be {name_en}.", zh=f"`{shown}` 必须是{name_zh}。")
+    if kind == "string_type" and isinstance(given, bool | int | float):
+        written = str(given).lower() if isinstance(given, bool) else str(given)[:40]
+        return message, Text(en=f'Put it in quotes: "{written}".', zh=f'请加引号："{written}"。')
+    if kind == "list_type" and isinstance(given, str):
+        return message, Text(en=f"Put it in brackets: [{given[:40]}].", zh=f"请放入方括号：[{given[:40]}]。")
+    example = _EXAMPLES.get(shown)
+    if given is None and example:
+        return message, Text(en=f"Write `{example}`.", zh=f"请写成 `{example}`。")
+    return message, Text(en=f"Write {name_en}.", zh=f"请写成{name_zh}。")
+
+
+def _wrong_length(kind: str, context: dict[str, Any], shown: str) -> tuple[Text, Text]:
+    unit_en, unit_zh = ("characters", "个字符") if kind.startswith("string") else ("entries", "项")
+    if kind.endswith("long"):
+        most = context.get("max_length")
+        return (
+            Text(en=f"`{shown}` is longer than {most} {unit_en}.", zh=f"`{shown}` 超过 {most} {unit_zh}。"),
+            Text(en=f"Keep it to {most} {unit_en}.", zh=f"请限制在 {most} {unit_zh}以内。"),
+        )
+    least = context.get("min_length")
+    return (
+        Text(en=f"`{shown}` is empty.", zh=f"`{shown}` 为空。"),
+        Text(en=f"Write at least {least} {unit_en}.", zh=f"请至少填写 {least} {unit_zh}。"),
+    )
+
+
+def _wrong_pattern(pattern: str, shown: str, *, of_key: bool) -> tuple[Text, Text]:
+    if of_key:
+        name = shown.rpartition(".")[2]
+        return (
+            Text(en=f"`{name}` cannot be the name of a run.", zh=f"`{name}` 不能作为训练名称。"),
+            Text(
+                en="Use 1 to 50 letters, digits, dashes and underscores.",
+                zh="请使用 1 到 50 个字母、数字、连字符或下划线。",
+            ),
+        )
+    if "/" in pattern:
+        return (
+            Text(en=f"`{shown}` must be the name of a repository.", zh=f"`{shown}` 必须是仓库名称。"),
+            Text(en="Write OWNER/NAME, such as demo/digits.", zh="请写成 所有者/名称，例如 demo/digits。"),
+        )
+    return (
+        Text(en=f"`{shown}` is not spelled as it must be.", zh=f"`{shown}` 的写法不正确。"),
+        Text(en=f"It must match {pattern}.", zh=f"必须符合 {pattern}。"),
+    )
+
+
+# The model's own refusals. It speaks English only, for programs; here they get their Chinese and what to do.
+_OWN: list[tuple[str, str, str, str, str]] = [
+    (
+        r"write a duration as .*",
+        "`{shown}` is no duration.",
+        "`{shown}` 不是时长。",
+        "Write 90s, 30m, 2h or 1d.",
+        "请写成 90s、30m、2h 或 1d。",
+    ),
+    (
+        r"that duration is too long",
+        "`{shown}` is too long.",
+        "`{shown}` 过长。",
+        "Write 14d or less.",
+        "请填写不超过 14d 的时长。",
+    ),
+    (
+        r"choose from (\S+) to (\S+)",
+        "`{shown}` must be from {0} to {1}.",
+        "`{shown}` 必须在 {0} 到 {1} 之间。",
+        "Write a duration from {0} to {1}.",
+        "请填写 {0} 到 {1} 之间的时长。",
+    ),
+    (
+        r"name exactly one of dataset, model and run",
+        "`{shown}` must name exactly one source.",
+        "`{shown}` 必须且只能指定一个来源。",
+        "Write one of `dataset: OWNER/NAME`, `model: OWNER/NAME` and `run: ID`.",
+        "请在 `dataset: 所有者/名称`、`model: 所有者/名称`、`run: ID` 中写一个。",
+    ),
+    (
+        r"a run's output has no revision.*",
+        "The output of a run has no revision.",
+        "训练输出没有版本（revision）。",
+        "Leave `revision` out.",
+        "请去掉 `revision`。",
+    ),
+    (
+        r"the boot file must be a \.py file",
+        "`{shown}` is not a Python file.",
+        "`{shown}` 不是 Python 文件。",
+        "Name a .py file, relative to code_dir.",
+        "请填写相对于 code_dir 的 .py 文件。",
+    ),
+    (
+        r"write a path relative to the repository.*",
+        "`{shown}` is not a path in the repository.",
+        "`{shown}` 不是仓库内的路径。",
+        "Write it without a leading slash and with forward slashes, such as train/trainDir.",
+        "请去掉开头的斜杠并使用正斜杠，例如 train/trainDir。",
+    ),
+    (
+        r"a path may not contain \.\.",
+        "`{shown}` leaves its folder.",
+        "`{shown}` 超出了所在文件夹。",
+        "Write a path without `..`.",
+        "请去掉路径中的 `..`。",
+    ),
+    (
+        r"at most (\d+) environment variables",
+        "There are more than {0} environment variables.",
+        "环境变量超过 {0} 个。",
+        "Keep at most {0}.",
+        "请保留不超过 {0} 个。",
+    ),
+    (
+        r"('.*'|\".*\") is not a name of an environment variable",
+        "{0} cannot be the name of an environment variable.",
+        "{0} 不能作为环境变量名。",
+        "Use letters, digits and underscores, not starting with a digit.",
+        "请使用字母、数字和下划线，且不以数字开头。",
+    ),
+    (
+        r"(\S+) is reserved for the platform.*",
+        "The environment variable {0} is reserved for the platform.",
+        "环境变量 {0} 由平台保留。",
+        "Choose another name.",
+        "请换一个名称。",
+    ),
+    (
+        r"the value of (\S+) is longer than.*",
+        "The value of {0} is longer than 4096 characters or holds a null byte.",
+        "{0} 的值超过 4096 个字符，或包含空字节。",
+        "Put it into a file of the repository and read it there.",
+        "请写入仓库中的文件，再由脚本读取。",
+    ),
+    (
+        r"('.*'|\".*\") cannot be the name of an argument",
+        "{0} cannot be the name of an argument.",
+        "{0} 不能作为参数名。",
+        "Use letters, digits, dashes and underscores, starting with a letter: `data_url` becomes `--data_url`.",
+        "请使用字母、数字、连字符和下划线，并以字母开头：`data_url` 会变成 `--data_url`。",
+    ),
+    (
+        r"output_path is set by the platform.*",
+        "`output_path` is set by the platform.",
+        "`output_path` 由平台设置。",
+        "Remove it and write `output: true`.",
+        "请删除它，并写 `output: true`。",
+    ),
+    (
+        r"aim_repo is set by the platform.*",
+        "`aim_repo` is set by the platform.",
+        "`aim_repo` 由平台设置。",
+        "Remove it and write `aim: true`.",
+        "请删除它，并写 `aim: true`。",
+    ),
+    (
+        r"(\S+) is both an input and a hyperparameter",
+        "`{0}` is both an input and a hyperparameter.",
+        "`{0}` 同时出现在 inputs 和 hyperparameters 中。",
+        "Keep one of the two.",
+        "请只保留其中一个。",
+    ),
+    (
+        r"at most (\d+) hyperparameters and (\d+) inputs",
+        "There are more than {0} hyperparameters or {1} inputs.",
+        "hyperparameters 超过 {0} 个，或 inputs 超过 {1} 个。",
+        "Put the rest into a file of the repository and read it there.",
+        "其余部分请写入仓库中的文件，再由脚本读取。",
+    ),
+]
+
+
+def _own_words(said: str, shown: str) -> tuple[Text, Text]:
+    for pattern, message_en, message_zh, fix_en, fix_zh in _OWN:
+        found = re.fullmatch(pattern, said)
+        if found:
+            parts = [part[:80] for part in found.groups()]
+            texts = [text.format(*parts, shown=shown) for text in (message_en, message_zh, fix_en, fix_zh)]
+            return Text(en=texts[0], zh=texts[1]), Text(en=texts[2], zh=texts[3])
+    return (
+        Text(en=f"`{shown}`: {said[:200]}.", zh=f"`{shown}` 的值无效：{said[:200]}。"),
+        Text(en="Change it as the message says.", zh="请按提示修改。"),
+    )
+
+
+def own_words_known() -> Iterator[str]:
+    """The patterns above, for the test that keeps them in step with the model."""
+    yield from (pattern for pattern, *_ in _OWN)
