@@ -39,7 +39,7 @@ class S3Gate:
     upstream: str
     """Address of the emulated S3."""
     access_key: str = "test"
-    secret_key: str = "test"
+    secret_key: str = "test"  # noqa: S105 - what every emulator takes
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, request: WSGIEnvironment, start_response: StartResponse) -> Any:
