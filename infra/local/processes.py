@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,14 @@ class Child:
 
 
 def started_at(pid: int) -> str:
-    """What tells a process from a later one with the same number; empty when there is none."""
+    """What tells a process from a later one with the same number; empty when there is none, or it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        pass
+        if sys.platform == "linux":
+            return ""
+    else:
+        return "" if fields[0] == "Z" else fields[19]
     shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return shown.stdout.strip()
 

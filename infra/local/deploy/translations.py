@@ -62,6 +62,7 @@ def zip_image_functions(template: Template, root: Path) -> None:
     images = {name: each for name, each in _resources(template, "AWS::Serverless::Function") if _is_image(each)}
     if not images:
         return
+    shared = template.get("Globals", {}).get("Function", {})
     core = [name for name, each in _resources(template, "AWS::Serverless::LayerVersion") if _is_core(each)]
     template["Resources"][IMAGE_LAYER] = {
         "Type": "AWS::Serverless::LayerVersion",
@@ -78,7 +79,8 @@ def zip_image_functions(template: Template, root: Path) -> None:
             "Runtime": _this_python(),
             "Layers": [{"Ref": each} for each in (IMAGE_LAYER, *core)],
         }
-        resource["IgnoreGlobals"] = ["Runtime", "Handler", "Layers"]
+        # Only what Globals has may be ignored; lists in it would be added to the function's own.
+        resource["IgnoreGlobals"] = [each for each in ("Runtime", "Handler", "Layers") if each in shared]
         resource.pop("Metadata", None)
 
 
