@@ -1,0 +1,110 @@
+"""One commit status per state change, never out of order and never the same twice.
+
+Events come late and twice; so it is not the event that is told but the run as it is now, if that was not told yet.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aws_lambda_powertools import Logger
+
+from trainyard.hosts.contract import DESCRIPTION_LIMIT, CommitState, CommitStatus, HostRefusedError
+from trainyard.hosts.registry import host
+from trainyard.model import lifecycle
+from trainyard.model.run import FacetState, Run, RunState
+from trainyard.model.settings import settings
+from trainyard.store import State
+from trainyard.store.secrets import host_token_name
+
+logger = Logger()
+
+_STATES = {
+    RunState.REJECTED: CommitState.ERROR,
+    RunState.FAILED: CommitState.FAILURE,
+    RunState.STOPPED: CommitState.ERROR,
+    RunState.TIMED_OUT: CommitState.FAILURE,
+}
+
+
+def report_run(state: State, run_id: str, at: datetime | None = None) -> None:
+    """Tell the run's git host where it stands. Does nothing where there is nobody to tell or nothing new.
+
+    Raises:
+        HostUnavailableError: the event is to be delivered again.
+    """
+    run = state.table.run(run_id)
+    if run is None or run.commit is None or run.deleted_at is not None:
+        return
+    told = _telling(run)
+    if run.reported == told:
+        return
+    repository = state.table.repository(run.project)
+    token = state.secrets.get(host_token_name(run.project)) if repository else None
+    if repository is not None and token:
+        try:
+            host(repository.host).report_status(repository, token, status_of(run))
+        except HostRefusedError as error:
+            # It would refuse it every time; the run goes on without its status.
+            logger.warning("the host refused a status", extra={"run_id": run.id, "reason": str(error)})
+    now = at or datetime.now(UTC)
+    state.table.change_run(run_id, lambda known: lifecycle.status_reported(known, told, now))
+
+
+def status_of(run: Run) -> CommitStatus:
+    """The run in one line for people who look at the commit."""
+    assert run.commit is not None
+    root = settings().public_url
+    return CommitStatus(
+        sha=run.commit,
+        state=_commit_state(run),
+        context=f"trainyard/{run.name}",
+        description=_shortened(_description(run)),
+        target_url=f"{root}/v1/runs/{run.id}" if root else "",
+    )
+
+
+def _telling(run: Run) -> str:
+    """What tells one status from the next."""
+    verdict = run.evaluation.verdict or ""
+    return f"{run.state.value}:{run.attempt}:{verdict}"
+
+
+def _commit_state(run: Run) -> CommitState:
+    if run.state is RunState.SUCCEEDED:
+        # Until it is judged nobody knows whether it is good enough.
+        if run.evaluation.state is FacetState.NONE:
+            return CommitState.PENDING
+        return CommitState.FAILURE if run.evaluation.verdict == "failed" else CommitState.SUCCESS
+    return _STATES.get(run.state, CommitState.PENDING)
+
+
+def _description(run: Run) -> str:
+    found = _counted(run.findings.errors, "error"), _counted(run.findings.warnings, "warning")
+    if run.state is RunState.REJECTED:
+        return f"rejected: {', '.join(filter(None, found))}"
+    if run.state is RunState.SUCCEEDED:
+        return _verdict(run)
+    words = run.state.value.replace("_", " ")
+    if run.state is RunState.FAILED and run.failure is not None:
+        return f"{words}: {run.failure.message.en}"
+    if run.attempt > 1 and not run.state.is_final:
+        words += f" (attempt {run.attempt})"
+    return f"{words}, {found[1]}" if found[1] and not run.state.is_final else words
+
+
+def _verdict(run: Run) -> str:
+    if run.evaluation.state is FacetState.NONE:
+        return "trained, evaluation under way"
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in run.evaluation.best.items())
+    verdict = "succeeded" if run.evaluation.verdict == "not_required" else str(run.evaluation.verdict)
+    return f"{verdict}: {figures}" if figures else verdict
+
+
+def _counted(number: int, word: str) -> str:
+    return "" if not number else f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= DESCRIPTION_LIMIT else line[: DESCRIPTION_LIMIT - 1] + "…"

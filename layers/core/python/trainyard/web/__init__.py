@@ -1,0 +1,1 @@
+"""HTTP: routes, answers, and the one place that turns errors into them."""

@@ -1,0 +1,67 @@
+"""The one place that maps errors to HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aws_lambda_powertools import Logger
+
+from trainyard.model.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    QuotaExceeded,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    UserError,
+)
+from trainyard.model.text import Language, Text
+from trainyard.web.messages import Answer
+
+logger = Logger()
+
+STATUSES: dict[type[UserError], int] = {
+    InvalidInput: 422,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    QuotaExceeded: 507,
+    TooManyRequests: 429,
+    UserError: 400,
+}
+_OURS = Text(
+    en="Something went wrong on our side. Try again; if it stays, tell the operator the time and this address.",
+    zh="服务器内部错误。请重试；如仍出现，请将时间和请求地址告知管理员。",
+)
+
+
+def answered(act: Callable[[], Answer], language: Language) -> Answer:
+    """What `act` answers, or the answer that its error amounts to: always `{code, message, details}`."""
+    try:
+        return act()
+    except UserError as error:
+        status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+        headers = {"www-authenticate": 'Basic realm="trainyard", charset="UTF-8"'} if status == 401 else {}
+        return Answer(status, _body(error.code, error.message, error.details, language), headers)
+    except Exception:  # whatever it is, the caller gets an answer and the log gets the reason
+        logger.exception("unexpected")
+        return Answer(500, _body("internal_error", _OURS, {}, language))
+
+
+def _body(code: str, message: Text, details: dict[str, object], language: Language) -> dict[str, object]:
+    return {"code": code, "message": message.in_language(language), "details": _plain(details, language)}
+
+
+def _plain(value: object, language: Language) -> object:
+    """Details may hold texts of their own, at any depth."""
+    if isinstance(value, Text):
+        return value.in_language(language)
+    if isinstance(value, dict):
+        return {name: _plain(inner, language) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner, language) for inner in value]
+    return value

@@ -1,0 +1,120 @@
+"""Requests and answers in the words of API Gateway's HTTP API (payload version 2.0)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from trainyard.model.errors import InvalidInput, TooLarge
+from trainyard.model.settings import settings
+from trainyard.model.text import Language, Text
+
+MAX_BODY_BYTES = 1 << 20
+_CHINESE = re.compile(r"\s*zh\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: bytes
+    public_url: str
+    """Root under which the caller reached us."""
+
+    @property
+    def is_form(self) -> bool:
+        return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+    def number(self, name: str, default: int, largest: int) -> int:
+        """A whole number of the query from 0 to `largest`; InvalidInput if it is none."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+            raise InvalidInput(
+                Text(en=f"{name} must be a whole number.", zh=f"{name} 必须是非负整数。"), details={"field": name}
+            )
+        return min(int(text), largest)
+
+    def json(self) -> Any:
+        """The body as a JSON object; empty is an empty one."""
+        try:
+            document = json.loads(self.body or b"{}")
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise InvalidInput(
+                Text(en="The body must be one JSON object in UTF-8.", zh="请求体必须是 UTF-8 编码的 JSON 对象。")
+            )
+        return document
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def to_gateway(self) -> dict[str, Any]:
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **self.headers}
+        if self.body is None:
+            return {"statusCode": self.status, "headers": headers}
+        headers["content-type"] = "application/json; charset=utf-8"
+        return {
+            "statusCode": self.status,
+            "headers": headers,
+            "body": json.dumps(self.body, ensure_ascii=False, allow_nan=False),
+            "isBase64Encoded": False,
+        }
+
+
+def preferred_language(headers: Mapping[str, str]) -> Language:
+    """Chinese if the caller prefers it, English otherwise. Header names in any case."""
+    wanted = next((value for name, value in headers.items() if name.lower() == "accept-language"), "")
+    return "zh" if _CHINESE.match(wanted) else "en"
+
+
+def read_request(event: dict[str, Any], max_body: int = MAX_BODY_BYTES) -> Request:
+    """TooLarge if the body is; InvalidInput if its coding is broken."""
+    http = event["requestContext"]["http"]
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    body = _body(event)
+    if len(body) > max_body:
+        raise TooLarge(
+            Text(
+                en=f"The body is larger than {max_body >> 10} KiB.",
+                zh=f"请求体超过 {max_body >> 10} KiB。",
+            )
+        )
+    return Request(
+        method=http["method"],
+        path=event["rawPath"],
+        query=dict(parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)),
+        headers=headers,
+        body=body,
+        public_url=settings().public_url or _url_of(event, headers),
+    )
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(text).encode()
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise InvalidInput(Text(en="The body cannot be decoded.", zh="请求体无法解码。")) from None
+
+
+def _url_of(event: dict[str, Any], headers: dict[str, str]) -> str:
+    host = event["requestContext"].get("domainName") or headers.get("host", "")
+    return f"{headers.get('x-forwarded-proto', 'https')}://{host}"
