@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from trainyard.logs.index import index_run
@@ -23,7 +24,7 @@ from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError, StoredObject
 
 RUN = "run-0123456789abcdefghjkmn"
-CHUNK_BYTES = 256 << 10
+CHUNK_LINES = 4000
 
 
 class FolderObjects:
@@ -68,6 +69,17 @@ def log_lines(count: int) -> Iterator[bytes]:
                 step % 60, kind, number)  # fmt: skip
 
 
+def _write_log(folder: Path, objects: FolderObjects, count: int) -> int:
+    """The log as one file for grep and in chunks as a runner ships it; returns its bytes."""
+    size, lines = 0, log_lines(count)
+    with (folder / "log").open("wb") as file:
+        while block := b"".join(islice(lines, CHUNK_LINES)):
+            packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+            objects.put(layout.log_chunk_key(RUN, 1, size), packer.compress(block) + packer.flush())
+            size += file.write(block)
+    return size
+
+
 def report(name: str, value: float, unit: str) -> None:
     print(json.dumps({"name": name, "value": round(value, 3), "unit": unit}))
 
@@ -77,14 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         objects = FolderObjects(folder)
-        log = b"".join(log_lines(count))
-        (folder / "log").write_bytes(log)
-        for offset in range(0, len(log), CHUNK_BYTES):
-            packer = zlib.compressobj(6, zlib.DEFLATED, 31)
-            member = packer.compress(log[offset : offset + CHUNK_BYTES]) + packer.flush()
-            objects.put(layout.log_chunk_key(RUN, 1, offset), member)
-        size = len(log)
-        del log
+        size = _write_log(folder, objects, count)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started, cpu = time.perf_counter(), time.process_time()
         summary = index_run(objects, RUN, 1)  # type: ignore[arg-type]

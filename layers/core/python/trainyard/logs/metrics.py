@@ -57,34 +57,48 @@ class MetricScanner:
     def _scan(self, lines: bytes) -> None:
         # Forms find the beginning of a line by the line break before it, and its end by the one after it.
         text = b"\n%b\n" % as_lines(lines)
-        forms = [(form, source) for form, source in self._forms if form.literal in text]
-        if len(text) < _SMALL or not self._scan_tables(text, forms):
-            self._scan_rows(text, forms)
+        if len(text) < _SMALL or not self._scan_tables(text):
+            self._scan_rows(text)
 
-    def _scan_tables(self, text: bytes, forms: list[_Form]) -> bool:
+    def _scan_tables(self, text: bytes) -> bool:
         """Take the whole block as tables. False, and nothing was recorded, where it is not that regular."""
         tables, rest = [], text
-        for form, source in forms:
-            if form.columns:
+        for form, source in self._forms:
+            if form.columns and form.may_be_in(text):
                 table, rest = _split_table(form, rest)
                 if table is None:
                     return False
                 tables.append((table, source, form))
         if not tables:
             return False
-        others = [one for one in forms if not one[0].columns]
-        events = _events(text, rest, others, self._fallback)
+        events = self._events(text, rest)
         if events is None or len(events) * 8 > sum(len(table.epochs) for table, _, _ in tables):
             return False
         if events:
-            self._scan_between(text, events, tables, forms)
+            self._scan_between(text, events, tables)
         elif not self._add_tables([(table, source) for table, source, _ in tables]):
             return False
         return True
 
-    def _scan_between(
-        self, text: bytes, events: list[int], tables: list[tuple[Table, str, Form]], forms: list[_Form]
-    ) -> None:
+    def _events(self, text: bytes, rest: bytes) -> list[int] | None:
+        """Where lines begin (the line break before them) that no table holds, in order; None if that cannot be said."""
+        found = {
+            match.start()
+            for form, _ in (*self._forms, *self._fallback)
+            if not form.columns and form.may_be_in(rest)
+            for match in form.pattern.finditer(rest)
+        }
+        events, behind = [], 0
+        for start in sorted({rest.rfind(b"\n", 0, position + 1) for position in found}):
+            line = rest[start : rest.find(b"\n", start + 1) + 1]
+            position = text.find(line, behind)
+            if position < 0:
+                return None
+            events.append(position)
+            behind = position + len(line) - 1
+        return events
+
+    def _scan_between(self, text: bytes, events: list[int], tables: list[tuple[Table, str, Form]]) -> None:
         """Lines that are no table's cut the block: rows for them, tables for what lies between."""
         done = 0
         for event in [*events, len(text) - 1]:
@@ -92,11 +106,11 @@ class MetricScanner:
             parts = [(_find_table(form, piece), source) for _, source, form in tables]
             found = [(table, source) for table, source in parts if table is not None and table.epochs]
             if not self._add_tables(found):
-                self._scan_rows(piece, forms)
+                self._scan_rows(piece)
             done = text.find(b"\n", event + 1)
             if done < 0:
                 return
-            self._scan_rows(text[event : done + 1], forms)
+            self._scan_rows(text[event : done + 1])
 
     def _add_tables(self, tables: list[tuple[Table, str]]) -> bool:
         """Several tables side by side can be added one after the other only while no epoch falls."""
@@ -106,8 +120,9 @@ class MetricScanner:
             self._recorder.add_table(table, source)
         return True
 
-    def _scan_rows(self, text: bytes, forms: list[_Form]) -> None:
+    def _scan_rows(self, text: bytes) -> None:
         """Match by match, in the log's order."""
+        forms = [one for one in self._forms if one[0].may_be_in(text)]
         found = [
             (match.start(), form, source, match) for form, source in forms for match in form.pattern.finditer(text)
         ]
@@ -125,9 +140,13 @@ class MetricScanner:
         """Lines between two that were understood: only for the readers that take what is left."""
         end = text.rfind(b"\n", start, end + 1)
         if end > start:
-            for form, source in self._fallback:
-                for match in form.pattern.finditer(text, start, end):
-                    self._record(form, source, match)
+            found = {
+                text.rfind(b"\n", start, match.start()): (form, source, match)
+                for form, source in self._fallback
+                for match in form.pattern.finditer(text, start, end)
+            }
+            for line in sorted(found):
+                self._record(*found[line])
 
     def _record(self, form: Form, source: str, match: re.Match[bytes]) -> None:
         try:
@@ -147,18 +166,3 @@ def _split_table(form: Form, text: bytes) -> tuple[Table | None, bytes]:
 
 def _find_table(form: Form, text: bytes) -> Table | None:
     return form.table([list(column) for column in zip(*form.pattern.findall(text), strict=True)])
-
-
-def _events(text: bytes, rest: bytes, others: list[_Form], fallback: list[_Form]) -> list[int] | None:
-    """Where lines begin (the line break before them) that no table holds, in order; None if that cannot be said."""
-    found = {match.start() for form, _ in others for match in form.pattern.finditer(rest)}
-    found |= {match.start() for form, _ in fallback for match in form.pattern.finditer(rest)}
-    events, behind = [], 0
-    for start in sorted({rest.rfind(b"\n", 0, position + 1) for position in found}):
-        line = rest[start : rest.find(b"\n", start + 1) + 1]
-        position = text.find(line, behind)
-        if position < 0:
-            return None
-        events.append(position)
-        behind = position + len(line) - 1
-    return events

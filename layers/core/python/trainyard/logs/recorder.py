@@ -149,8 +149,9 @@ class _Series:
         before = self.count
         if self.downsampled:
             kept = self._pending.thinned(max(len(self._pending.values) // self._stretch, _STRETCH_KEPT))
-            for column, more in zip(self._points, kept, strict=True):
-                column.extend(more)
+            self._points.steps.extend(kept.steps)
+            self._points.epochs.extend(kept.epochs)
+            self._points.values.extend(kept.values)
             self._pending = _Columns([], [], [])
         while len(self._points.values) >= self._kept:
             self._points = self._points.thinned(self._kept // 2)

@@ -12,12 +12,12 @@ from trainyard.logs.readers.contract import Form, MetricReader, Row
 from trainyard.model.metric import Parameter
 
 _NUMBER = rb"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
-# A name's end, a separator and a number; the rest of the line is looked at only where this is found. What ends in a
-# digit is a time of day far more often than a metric, so only the usual ones may.
-_LINE = re.compile(
-    rb"[:=](?:(?<=[A-Za-z_)\]\"' ][:=])|(?<=[fFp]1[:=])|(?<=[rR]2[:=])|(?<=[pP\-_@][159][:=])|(?<=[pP@]50[:=])|(?<=95[:=]))"
-    rb" {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?[-+]?(?:[\d.]|[nN][aA][nN]|[iI][nN][fF])[^\n]*"
-)
+# A name's end, a separator and a number; the rest of the line is looked at only where this is found. Digits alone are a
+# time of day far more often than a name; a letter before them makes one (f1, top5, p@10, mAP50, 50-95).
+_BEHIND = rb"(?:(?<=[A-Za-z_)\]\"' ].)|(?<=[A-Za-z@_-]\d.)|(?<=[pP@-]\d\d.))"
+_AHEAD = rb" {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?[-+]?(?:[\d.]|[nN][aA][nN]|[iI][nN][fF])[^\n]*"
+_COLON = re.compile(rb":" + _BEHIND + _AHEAD)
+_EQUALS = re.compile(rb"=" + _BEHIND + _AHEAD)
 _VALUE = re.compile(rb"[:=] {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?(" + _NUMBER + rb")(?![\w:/]|\.\d)( ?%)?")
 _NOT_IN_NAME = re.compile(rb"[^\w ./@-]")
 _LONGEST_NAME = 60
@@ -56,7 +56,7 @@ class KeyValueReader(MetricReader):
     fallback = True
 
     def forms(self) -> Sequence[Form]:
-        return (Form(b"", _LINE, _read),)
+        return (Form(b":", _COLON, _read), Form(b"=", _EQUALS, _read))
 
 
 def _read(match: re.Match[bytes]) -> Row | None:
@@ -107,6 +107,8 @@ def _metric_name(label: str) -> str | None:
         if not all(part in _METRICS or part in _QUALIFIERS or part.isdigit() for part in parts):
             break
         words.insert(0, word)
+    while words and words[0].isdigit():  # `step 10 loss`: the number of the step
+        words.pop(0)
     name = "_".join(words)
     parts = name.split("_")
     if name in _SINGLE or parts[-1] == "lr":

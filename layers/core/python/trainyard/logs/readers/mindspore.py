@@ -11,7 +11,7 @@ _LOSS = re.compile(rb"epoch: *(\d+),? step: *(\d+), loss is:? *\[?(" + NUMBER + 
 _TIME = re.compile(
     rb"poch time: *(" + NUMBER + rb") ms, per step time: *(" + NUMBER + rb") ms(?:, avg loss: *(" + NUMBER + rb"))?"
 )
-_EVAL = re.compile(rb"Eval result: epoch (\d+), metrics: \{([^\n}]{0,4000})\}")
+_EVAL = re.compile(rb"Eval result: epoch (\d+), metrics: \{([^\n}]{0,1000})\}")
 # 'accuracy': np.float64(0.76) with numpy 2, 'accuracy': 0.76 with numpy 1
 _ITEM = re.compile(rb"['\"]([^'\"\n]+)['\"]: *(?:[\w.]+\()?(" + NUMBER + rb")")
 
