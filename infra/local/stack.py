@@ -290,8 +290,14 @@ def _batch_config(endpoint: str, cache: Path) -> dict[str, Any]:
     kept.mkdir(parents=True, exist_ok=True)
     return {
         "images": {CPU_IMAGE: {"command_prefix": [], "env": runner}},
-        "platform_env": {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint, "TRAINYARD_CACHE": str(kept)},
+        "platform_env": {**_way_out(), **CREDENTIALS, "AWS_ENDPOINT_URL": endpoint, "TRAINYARD_CACHE": str(kept)},
     }
+
+
+def _way_out() -> dict[str, str]:
+    """How this machine reaches package indexes: its certificates, proxies and the settings of uv."""
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    return {name: value for name, value in os.environ.items() if name.upper() in names or name.startswith("UV_")}
 
 
 def _event_sources(emulator: Emulator) -> dict[str, str]:

@@ -19,6 +19,7 @@ from infra.local.stack import HOME, Stack
 from trainyard.cli.client import ApiError
 from trainyard.model.result import AttemptResult
 from trainyard.store.layout import attempt_prefix, result_key
+from trainyard.store.secrets import host_token_name
 
 USER = "demo"
 
@@ -82,7 +83,7 @@ def _judge(stack: Stack, screen: Screen, run: Any, commit: str) -> list[str]:
 
 
 def _statuses(stack: Stack, commit: str) -> list[Any]:
-    token = Path(stack.addresses.git_admin_token_file).read_text().strip()
+    token = state_of(stack.addresses).secrets.get(host_token_name(PROJECT))
     address = f"{stack.addresses.git}/api/repos/{PROJECT}/commits/{commit}/statuses?per_page=100"
     request = urllib.request.Request(address, headers={"Authorization": f"token {token}"})  # noqa: S310 - loopback
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback

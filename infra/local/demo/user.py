@@ -20,7 +20,7 @@ class CommandFailedError(RuntimeError):
 
 
 class User:
-    """Everything happens in `folder`, with a home of its own: the machine's git settings are neither read nor changed."""
+    """All happens in `folder`, with a home of its own: the machine's git settings are neither read nor changed."""
 
     def __init__(self, name: str, token: str, api_url: str, folder: Path) -> None:
         self.name = name
