@@ -60,6 +60,19 @@ def test_wrong_expired_and_foreign_credentials_are_refused(stack: LittleStack, p
         person.run(f"git ls-remote {stack.address('ada/work', user, token)}", expect=128)
 
 
+@pytest.mark.parametrize(
+    "header", ["Basic \u00e9", "Basic =", "Basic /w==", "Bearer", "token", "\u00ff\u00fe", "Digest x"]
+)
+def test_a_malformed_header_is_a_wrong_one(stack: LittleStack, header: str) -> None:
+    request = urllib.request.Request(
+        f"{stack.address('ada/work')}/info/refs?service=git-upload-pack", headers={"Authorization": header}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code == 401
+    refused.value.close()
+
+
 def test_a_token_that_may_only_read_cannot_push(stack: LittleStack, person: Person) -> None:
     stack.create("ada/work")
     person.run(f"git clone {stack.address('ada/work', 'ada', stack.token('ada', [Scope.READ]))}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import dataclass
@@ -83,7 +82,7 @@ def _body(event: dict[str, Any]) -> bytes:
     raw: str = event.get("body") or ""
     try:
         body = base64.b64decode(raw, validate=True) if event.get("isBase64Encoded") else raw.encode()
-    except (binascii.Error, UnicodeEncodeError):
+    except ValueError:  # no base64, or no text at all
         raise InvalidInput(Text(en="The body is not valid.", zh="请求体无效。")) from None
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import secrets
 from datetime import UTC, datetime
@@ -68,7 +67,7 @@ def _credentials(authorization: str) -> tuple[str | None, str]:
     if scheme.lower() == "basic":
         try:
             user, colon, secret = base64.b64decode(value, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # neither base64, nor ASCII, nor UTF-8 inside
             raise Unauthenticated(_WRONG) from None
         if colon:
             return user, secret
