@@ -102,3 +102,12 @@ def test_killed_without_a_word(objects, ship):
     assert failure is not None
     assert failure.kind == "killed"
     assert failure.last_lines == ["epoch: 1 step: 1, loss is 0.1"]
+
+
+def test_metrics_files_among_the_outputs_count_and_checkpoints_are_left_alone(objects, ship):
+    ship(TRAINING)
+    objects.put(layout.output_prefix(RUN) + "sub/metrics.jsonl", b'{"epoch": 1, "f1": 0.5}\n')
+    objects.put(layout.output_prefix(RUN) + "lenet-1_44.ckpt", b"\0" * 1000)
+    index_run(objects, RUN, 1)
+    (group,) = Metrics.from_json(objects.get(layout.metrics_key(RUN))).groups
+    assert set(group.series) == {"loss", "val_accuracy", "f1"}

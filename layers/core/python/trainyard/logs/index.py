@@ -7,11 +7,16 @@ import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from trainyard.logs.chunks import PIECE_BYTES, attempts_with_log, fetch, list_chunks, unpack
 from trainyard.logs.failure import FailureFinder
+from trainyard.logs.laptop import merged, read_metrics_file
 from trainyard.logs.metrics import MetricScanner
+from trainyard.logs.readers.files import HEAD_BYTES, reader_of
+from trainyard.model.metric import Metrics
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FailureReason
 from trainyard.store import layout
@@ -20,6 +25,8 @@ from trainyard.store.objects import ObjectMissingError, Objects, ObjectWriter
 # Small chunks share an entry of the index, large ones are split: a page is one short read, the index stays small.
 _ENTRY_BYTES = 256 << 10
 _LARGEST_MEMBER = 4 << 20
+_LARGEST_FILE = 128 << 20
+_MOST_FILES = 200
 _DAMAGED = "\n[%d: this part of the log was damaged in storage]\n"
 
 
@@ -112,12 +119,36 @@ def index_run(objects: Objects, run_id: str, attempts: int | None = None) -> Log
             for chunk, member in fetch(objects, list_chunks(objects, run_id, number)):
                 archive.add(chunk.offset, member)
         index = archive.finish()
-    metrics = scanner.finish()
+    metrics = merged(scanner.finish(), _metrics_of_outputs(objects, run_id))
     objects.put(layout.metrics_key(run_id), metrics.to_json(), content_type="application/json")
     # Written last: readers take the archive only when its index is there.
     objects.put(layout.log_index_key(run_id), index.to_json(), content_type="application/json")
     failure = _failure(finder, _result(objects, run_id, numbers))
     return LogSummary(index.lines, index.bytes, failure, len(metrics.groups))
+
+
+def _metrics_of_outputs(objects: Objects, run_id: str) -> dict[str, Metrics]:
+    """What the metrics files among the run's outputs say; one too large to fetch is left out."""
+    found: dict[str, Metrics] = {}
+    prefix = layout.output_prefix(run_id)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        for entry in objects.find(prefix):
+            name = entry.key.removeprefix(prefix)
+            if entry.size > _LARGEST_FILE or len(found) >= _MOST_FILES:
+                continue
+            if reader_of(name, objects.get_range(entry.key, 0, HEAD_BYTES) if _may_hold_metrics(name) else b"") is None:
+                continue
+            objects.get_file(entry.key, path)
+            metrics = read_metrics_file(path, name)
+            if metrics is not None and metrics.groups:
+                found[name] = metrics
+    return found
+
+
+def _may_hold_metrics(name: str) -> bool:
+    """Checkpoints and images are not even looked into."""
+    return name.lower().endswith((".csv", ".jsonl", ".ndjson", ".json")) or "events" in name
 
 
 class _Archive:

@@ -54,7 +54,7 @@ class Form:
     read: Callable[[re.Match[bytes]], Row | None] | None = None
     """Gives None where nothing is measured; a ValueError says the same (`float` of what is no number)."""
     columns: tuple[str, ...] = ()
-    """Instead of `read`, for lines that are printed by the million: the pattern's groups are epoch, step, then these."""
+    """Instead of `read`, for lines printed by the million: what the pattern's groups are behind epoch and step."""
     first_epoch: int = 1
     """How the source of the columns numbers its first epoch."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from trainyard.logs.readers.contract import Form, MetricReader, Row
+from trainyard.logs.readers.files import FileReader
 
 _OBJECT = re.compile(rb"\n(\{\"[^\n]{1,20000}\})[ \t]*(?=\n)")
+_LONGEST_LINE = 1 << 20
 _STEP_NAMES = ("step", "global_step", "iteration", "iter")
 # What loggers add that measures nothing.
 _NOT_METRICS = {"time", "timestamp", "ts", "t", "pid", "rank", "lineno", "line", "levelno", "epochs", "steps"}
@@ -55,3 +58,22 @@ def _float(value: float) -> float | None:
         return float(value)
     except OverflowError:
         return None
+
+
+class JsonLinesFileReader(FileReader):
+    """A file of such lines: metrics.jsonl and the like."""
+
+    name = "json_lines_file"
+
+    def recognizes(self, name: str, head: bytes) -> bool:
+        return name.lower().endswith((".jsonl", ".ndjson")) and head.lstrip().startswith(b"{")
+
+    def rows(self, path: Path) -> Iterator[Row]:
+        with path.open("rb") as file:
+            while line := file.readline(_LONGEST_LINE):
+                try:
+                    fields = json.loads(line)
+                except (ValueError, RecursionError):  # cut off, or of another kind: the lines around it count
+                    continue
+                if isinstance(fields, dict) and (row := row_of(fields)):
+                    yield row

@@ -1,0 +1,112 @@
+"""Any log or metrics file on a disk, with the readers that runs are read with."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from trainyard.logs.metrics import MetricScanner
+from trainyard.logs.readers.files import HEAD_BYTES, reader_of
+from trainyard.logs.recorder import POINTS_KEPT, Recorder
+from trainyard.model.errors import InvalidInput, NotFound
+from trainyard.model.metric import MetricGroup, Metrics
+from trainyard.model.text import Text
+
+_PIECE = 1 << 20
+_GZIP = b"\x1f\x8b"
+_MOST_FILES = 200
+
+
+def read_file(path: Path, points_kept: int | None = POINTS_KEPT) -> Metrics:
+    """The metrics in a log (also compressed), a metrics file of any known kind, or all such files of a folder.
+
+    Args:
+        points_kept: downsample series that are longer. None: every point.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: it cannot be read.
+    """
+    if not path.exists():
+        raise NotFound(Text(en=f"There is no file {path}.", zh=f"没有文件 {path}。"))
+    try:
+        if path.is_dir():
+            return merged(Metrics(), read_folder(path, points_kept))
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        if path.suffix == ".json" and b'"groups"' in head:
+            return Metrics.from_json(path.read_bytes())
+        return read_metrics_file(path, path.name, points_kept) or _read_log(path, head, points_kept)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise InvalidInput(
+            Text(
+                en=f"{path} cannot be read ({error}). Give a log or a metrics file.",
+                zh=f"无法读取 {path}（{error}）。请指定日志或指标文件。",
+            )
+        ) from error
+
+
+def read_folder(folder: Path, points_kept: int | None = POINTS_KEPT) -> dict[str, Metrics]:
+    """The metrics of every metrics file below `folder`, by its path in it; of the first 200 if there are more."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    found: dict[str, Metrics] = {}
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        metrics = read_metrics_file(path, name, points_kept)
+        if metrics is not None and metrics.groups:
+            found[name] = metrics
+        if len(found) >= _MOST_FILES:
+            break
+    return found
+
+
+def read_metrics_file(path: Path, name: str, points_kept: int | None = POINTS_KEPT) -> Metrics | None:
+    """The metrics of a file that is called `name`; None where it is of no known kind."""
+    with path.open("rb") as file:
+        reader = reader_of(name, file.read(HEAD_BYTES))
+    if reader is None:
+        return None
+    recorder = Recorder(points_kept)
+    for row in reader.rows(path):
+        recorder.add(row, reader.name)
+    return recorder.metrics()
+
+
+def merged(log: Metrics, files: dict[str, Metrics]) -> Metrics:
+    """What the log said and what its files say, as one.
+
+    Of one training, files beat the log where both have a series: they are exact and complete. Where there were several,
+    the groups of files stand beside those of the log and name their file.
+    """
+    groups = list(log.groups)
+    for name, metrics in files.items():
+        if len(metrics.groups) == 1 and len(groups) <= 1:
+            groups = [_overlaid(groups, metrics.groups[0])]
+        else:
+            groups += [
+                MetricGroup({**group.parameters, "file": name}, group.series, group.counts) for group in metrics.groups
+            ]
+    return Metrics(groups)
+
+
+def _overlaid(groups: list[MetricGroup], file: MetricGroup) -> MetricGroup:
+    if not groups:
+        return file
+    group = groups[0]
+    counts = {name: count for name, count in group.counts.items() if name not in file.series}
+    return MetricGroup(group.parameters, group.series | file.series, counts | file.counts)
+
+
+def _read_log(path: Path, head: bytes, points_kept: int | None) -> Metrics:
+    scanner = MetricScanner(points_kept)
+    for piece in _pieces(path, compressed=head.startswith(_GZIP)):
+        scanner.feed(piece)
+    return scanner.finish()
+
+
+def _pieces(path: Path, *, compressed: bool) -> Iterable[bytes]:
+    with gzip.open(path) if compressed else path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
