@@ -19,7 +19,7 @@ INSTALL_SECONDS = 1800
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - it may be run by any Python
         found = ".".join(map(str, sys.version_info[:3]))
         sys.exit(f"Trainyard needs Python 3.11 or newer; this is {found}.\nRun: make setup PYTHON=python3.11")
     if shutil.which("git") is None:
@@ -90,7 +90,10 @@ def root_prefix() -> list[str] | None:
     """How to run a command as root without a prompt: nothing, sudo, or not at all."""
     if os.geteuid() == 0:
         return []
-    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], check=False, capture_output=True).returncode == 0:
+    if (
+        shutil.which("sudo")
+        and subprocess.run(["sudo", "-n", "true"], check=False, capture_output=True).returncode == 0
+    ):
         return ["sudo", "-n"]
     return None
 

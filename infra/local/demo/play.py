@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,9 @@ from infra.local.demo.screen import Screen
 from infra.local.demo.user import CommandFailedError, User
 from infra.local.inside import dead_letters, new_token, state_of
 from infra.local.stack import HOME, Stack
-from trainyard.cli.client import ApiError
+from trainyard.cli.client import ApiError, Client
 from trainyard.model.result import AttemptResult
 from trainyard.store.layout import attempt_prefix, result_key
-from trainyard.store.secrets import host_token_name
 
 USER = "demo"
 
@@ -56,38 +54,36 @@ def _play_on(stack: Stack, screen: Screen, folder: Path) -> list[str]:
     scenario.create_dataset()
     commit, pushed_at = scenario.push_project()
     first = scenario.follow(scenario.run_of(commit), pushed_at, EPOCHS)
-    wrong = _judge(stack, screen, first, commit)
+    wrong = _judge(stack, screen, user, first)
     if wrong:
         return wrong
     checkpoint = scenario.show_results(first)
     _show_stages(stack, screen, first)
     submitted, submitted_at = scenario.submit_form(first, checkpoint)
     second = scenario.follow(submitted, submitted_at, FINE_TUNING_EPOCHS)
-    wrong = _judge(stack, screen, second, second.get("commit") or commit)
+    wrong = _judge(stack, screen, user, second)
     if not wrong:
         scenario.show_results(second)
         _show_stages(stack, screen, second)
     return wrong
 
 
-def _judge(stack: Stack, screen: Screen, run: Any, commit: str) -> list[str]:
+def _judge(stack: Stack, screen: Screen, user: User, run: Any) -> list[str]:
     """Show the commit's statuses; what is wrong with the run."""
     if run["state"] != "succeeded":
         return [f"{run['name']} is {run['state']}: {json.dumps(run.get('failure'), ensure_ascii=False)}"]
     accuracy = run["evaluation"]["best"].get("accuracy", 0.0)
     wrong = [] if accuracy > ACCURACY else [f"the accuracy is {accuracy}, not above {ACCURACY}"]
-    statuses = _statuses(stack, commit)
+    statuses = [one for one in _statuses(stack, user, run["commit"]) if run["name"] in one["context"]]
     rows = [(one["context"], one["state"], one["description"]) for one in reversed(statuses)]
     screen.table("Commit statuses on the git host", ["context", "state", "description"], rows)
     return wrong + missing_pieces(state_of(stack.addresses), run["id"], statuses, dead_letters(stack.addresses))
 
 
-def _statuses(stack: Stack, commit: str) -> list[Any]:
-    token = state_of(stack.addresses).secrets.get(host_token_name(PROJECT))
-    address = f"{stack.addresses.git}/api/repos/{PROJECT}/commits/{commit}/statuses?per_page=100"
-    request = urllib.request.Request(address, headers={"Authorization": f"token {token}"})  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
-        return list(json.load(answer))
+def _statuses(stack: Stack, user: User, commit: str) -> list[Any]:
+    """What the git host shows beside the commit, in GitHub's shape, newest first."""
+    git_host = Client(stack.addresses.git, user.token)
+    return list(git_host.get(f"/api/repos/{PROJECT}/commits/{commit}/statuses", per_page=100))
 
 
 def _show_stages(stack: Stack, screen: Screen, run: Any) -> None:

@@ -25,7 +25,7 @@ class User:
     def __init__(self, name: str, token: str, api_url: str, folder: Path) -> None:
         self.name = name
         self.api = Client(api_url, token)
-        self._token = token
+        self.token = token
         self.folder = folder
         self._home = folder / ".home"
         self._home.mkdir(parents=True, exist_ok=True)
@@ -80,5 +80,5 @@ class User:
         parts = urllib.parse.urlsplit(clone_url)
         credentials = self._home / ".git-credentials"
         credentials.touch(mode=0o600)
-        credentials.write_text(f"{parts.scheme}://{self.name}:{self._token}@{parts.netloc}\n")
+        credentials.write_text(f"{parts.scheme}://{self.name}:{self.token}@{parts.netloc}\n")
         self.git("config", "--global", "credential.helper", "store")

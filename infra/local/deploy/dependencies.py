@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from infra.local.deploy.errors import DeploymentFailed
@@ -43,7 +44,9 @@ def install(root: Path, cache: Path, extras: tuple[str, ...]) -> Path:
             fresh = Path(scratch) / "packages"
             _install(root, fresh, Path(scratch) / "requirements.txt", extras)
             _compile(fresh, folder)
-            fresh.rename(folder)
+            # Another stack may have made it meanwhile; what it made is the same.
+            with suppress(OSError):
+                fresh.rename(folder)
     return folder
 
 
