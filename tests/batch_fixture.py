@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+
 from infra.local.batch.launch import JobSpec, Launch
 from infra.local.batch.server import BatchServer
-
 from trainyard.compute.aws_batch import AwsBatch
 from trainyard.model.settings import Settings
 

@@ -77,7 +77,7 @@ def test_the_first_event_that_was_not_taken_is_named() -> None:
 
         taken = 0
 
-        def put_events(self, Entries: list[Any]) -> dict[str, Any]:
+        def put_events(self, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803 - as boto3 names it
             answer = []
             for _ in Entries:
                 self.taken += 1

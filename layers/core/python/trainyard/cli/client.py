@@ -75,9 +75,7 @@ class Client:
         partial.replace(target)
         return target.stat().st_size
 
-    def _send(
-        self, method: str, path: str, data: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> Any:
+    def _send(self, method: str, path: str, data: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
         request = urllib.request.Request(self.url + path, data=data, method=method)  # noqa: S310 - checked above
         request.add_header("Accept", "application/json")
         request.add_header("Accept-Language", self._language)
@@ -96,7 +94,9 @@ class Client:
             raise _refusal(error) from None
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
-            raise ApiError(0, "unreachable", f"{self.url} cannot be reached ({reason}); is the address right?") from None
+            raise ApiError(
+                0, "unreachable", f"{self.url} cannot be reached ({reason}); is the address right?"
+            ) from None
 
 
 def _refusal(error: urllib.error.HTTPError) -> ApiError:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AllowInfNan,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -63,8 +64,8 @@ Duration = Annotated[
     BeforeValidator(parse_duration, json_schema_input_type=str | float),
     PlainSerializer(format_duration, return_type=str),
 ]
-Scalar = str | bool | int | float
-"""A value of a hyperparameter: what YAML can write on one line."""
+Scalar = str | bool | int | Annotated[float, AllowInfNan(False)]
+"""A value of a hyperparameter: what YAML can write on one line. It is kept as JSON, which knows no NaN."""
 
 
 class Input(BaseModel):
