@@ -1,0 +1,88 @@
+"""The tutorial's git and Git LFS steps against the whole embedded stack: the real function behind the real route."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.githost.little_stack import Person, client, needs_git_lfs
+
+from infra.local.stack import Stack
+from trainyard.model.repository import Scope
+from trainyard.store.access import issue_token
+from trainyard.store.layout import content_key
+from trainyard.store.table import Table
+
+pytestmark = [pytest.mark.e2e, needs_git_lfs]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """Functions may do only what their roles allow; presigned addresses carry those roles' credentials."""
+    with Stack("e2e-git-lfs", keep=False, enforce_iam=True) as running:
+        # It refuses what comes without TLS, and on loopback everything does.
+        s3 = client("s3", running.addresses.endpoint)
+        s3.delete_bucket_policy(Bucket=running.addresses.outputs["BucketName"])
+        yield running
+
+
+@pytest.fixture(scope="module")
+def token(stack: Stack) -> str:
+    table = Table(stack.addresses.outputs["TableName"], client("dynamodb", stack.addresses.endpoint))
+    return issue_token(table, "ada", [Scope.READ, Scope.WRITE])[0]
+
+
+@pytest.fixture
+def person(stack: Stack, token: str, tmp_path: Path) -> Person:
+    made = Person(tmp_path / "home")
+    made.remember(f"http://ada:{token}@{stack.addresses.git.removeprefix('http://')}")
+    return made
+
+
+def create(stack: Stack, name: str, kind: str) -> str:
+    """The clone address of a new repository."""
+    request = urllib.request.Request(
+        f"{stack.addresses.git}/_admin/repositories",
+        json.dumps({"full_name": name, "kind": kind}).encode(),
+        {"Authorization": f"Bearer {Path(stack.addresses.git_admin_token_file).read_text()}"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        made: dict[str, Any] = json.load(answer)
+    return str(made["clone_url"])
+
+
+def test_a_model_with_a_checkpoint_there_and_back(stack: Stack, person: Person) -> None:
+    address = create(stack, "ada/model", "model")
+    person.run(f"git clone {address} && git lfs install")
+    work = person.home / "model"
+    checkpoint = os.urandom(20_000_000)
+    (work / "lenet-1_1875.ckpt").write_bytes(checkpoint)
+    for command in ('git lfs track "*.ckpt"', "git add .", 'git commit -m "xxx"', "git push"):
+        person.run(command, work)
+    person.run(f"git clone {address} again")
+    assert (person.home / "again/lenet-1_1875.ckpt").read_bytes() == checkpoint
+    stored = client("s3", stack.addresses.endpoint).get_object(
+        Bucket=stack.addresses.outputs["BucketName"],
+        Key=content_key("ada/model", hashlib.sha256(checkpoint).hexdigest()),
+    )
+    assert stored["Body"].read() == checkpoint
+    person.run("git lfs lock lenet-1_1875.ckpt && git lfs unlock lenet-1_1875.ckpt", work)
+
+
+def test_a_project_refuses_lfs_and_large_files(stack: Stack, person: Person) -> None:
+    person.run(f"git clone {create(stack, 'ada/code', 'project')} && git lfs install")
+    work = person.home / "code"
+    person.run('git lfs track "*.ckpt"', work)
+    (work / "a.ckpt").write_bytes(b"x" * 300_000)
+    person.run("git add . && git commit -m large", work)
+    refused = person.run("git push", work, expect=None)
+    assert refused.returncode != 0
+    assert "项目仓库不支持 Git LFS" in refused.stderr
+    person.run("git lfs untrack '*.ckpt' && git add --renormalize . && git commit --amend -m large", work)
+    assert "a.ckpt (293.0 KB)" in person.run("git push", work, expect=1).stderr
