@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -15,6 +14,7 @@ from trainyard.model.errors import InvalidInput
 from trainyard.model.ids import new_run_id
 from trainyard.model.run import Origin
 from trainyard.model.spec import Input
+from trainyard.model.text import Text
 
 REQUIRED = {"name": "lenet5", "boot_file": "train.py", "framework": "mindspore-cpu", "flavor": "cpu"}
 SHA = "a" * 40
@@ -24,7 +24,7 @@ def read(**fields: str) -> SubmitRun:
     return read_form(urlencode({**REQUIRED, **fields}).encode())
 
 
-def faults(body: dict[str, str] | bytes) -> dict[str, Any]:
+def faults(body: dict[str, str] | bytes) -> dict[str, Text]:
     with pytest.raises(InvalidInput) as caught:
         read_form(body if isinstance(body, bytes) else urlencode(body).encode())
     return {fault["field"]: fault["message"] for fault in caught.value.details["fields"]}
@@ -144,14 +144,14 @@ def test_every_fault_is_named_as_the_form_named_it() -> None:
     )
     assert {"训练名称", "boot_file", "flavor", "retries", "timeout", "boot_fiel", "output_path", "env"} <= set(found)
     assert "data_url" in found
-    assert "boot_file" in found["boot_fiel"]["en"]
+    assert "boot_file" in found["boot_fiel"].en
     for message in found.values():
-        assert message["en"]
-        assert any("\u4e00" <= character <= "\u9fff" for character in message["zh"])
+        assert message.en
+        assert any("\u4e00" <= character <= "\u9fff" for character in message.zh)
 
 
 def test_a_missing_name_is_said_plainly() -> None:
-    assert faults(b"")["name"] == {"en": "This field is required.", "zh": "此字段为必填项。"}
+    assert faults(b"")["name"] == Text(en="This field is required.", zh="此字段为必填项。")
 
 
 def test_an_argument_twice() -> None:
@@ -161,7 +161,7 @@ def test_an_argument_twice() -> None:
 
 def test_an_input_of_two_sources() -> None:
     found = faults({**REQUIRED, "inputs.x.dataset": "a/b", "inputs.x.model": "a/b"})
-    assert found["inputs.x.model"]["zh"] == "dataset、model 和 run 必须且只能填写一个。"
+    assert found["inputs.x.model"].zh == "dataset、model 和 run 必须且只能填写一个。"
 
 
 @pytest.mark.parametrize("ref", ["-x", "a b", "a..b", "a~1", "x.lock", "/a", "a/", "a\nb", "@{u}"])

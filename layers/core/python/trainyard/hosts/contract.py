@@ -80,6 +80,7 @@ class CommitStatus:
     description: str
     """At most `DESCRIPTION_LIMIT` characters."""
     target_url: str
+    """Empty: none."""
 
 
 class HostRefusedError(RuntimeError):

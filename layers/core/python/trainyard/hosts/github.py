@@ -68,7 +68,7 @@ class GitHub(GitHost):
                 "state": status.state.value,
                 "context": status.context,
                 "description": status.description,
-                "target_url": status.target_url,
+                "target_url": status.target_url or None,
             },
             {"Authorization": f"Bearer {token_secret(token)}", "X-GitHub-Api-Version": "2022-11-28"},
         )

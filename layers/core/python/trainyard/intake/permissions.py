@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from trainyard.model.errors import Forbidden, NotFound, Unauthenticated
-from trainyard.model.repository import AccessToken, Repository, Scope
+from trainyard.model.ids import is_run_id
+from trainyard.model.repository import FULL_NAME, AccessToken, Repository, Scope
 from trainyard.model.run import Run
 from trainyard.model.text import Text
 from trainyard.store.table import Table
@@ -46,13 +47,14 @@ def readable_repository(table: Table, full_name: str, token: AccessToken | None)
     Raises:
         NotFound: there is none, or it is private and none of the user's; both look the same.
     """
-    repository = table.repository(full_name)
+    # Longer names than a key may have, and odd ones, are simply not there.
+    repository = table.repository(full_name) if FULL_NAME.fullmatch(full_name) else None
     user = require_scope(token, Scope.READ).user if token else None
     if repository is None or not repository.may_read(user):
         raise NotFound(
             Text(
-                en=f"There is no repository {full_name} here that you may read. Check the name, or sign in.",
-                zh=f"此处没有您可读取的仓库 {full_name}。请检查名称，或先登录。",
+                en=f"There is no repository {full_name[:160]} here that you may read. Check the name, or sign in.",
+                zh=f"此处没有您可读取的仓库 {full_name[:160]}。请检查名称，或先登录。",
             )
         )
     return repository
@@ -80,7 +82,7 @@ def writable_repository(table: Table, full_name: str, token: AccessToken | None)
 
 def readable_run(table: Table, run_id: str, token: AccessToken | None) -> Run:
     """The run, if its project may be read. NotFound otherwise, and for a deleted one."""
-    run = table.run(run_id)
+    run = table.run(run_id) if is_run_id(run_id) else None
     if run is None or run.deleted_at is not None:
         raise _no_run(run_id)
     try:
@@ -93,7 +95,7 @@ def readable_run(table: Table, run_id: str, token: AccessToken | None) -> Run:
 def commandable_run(table: Table, run_id: str, token: AccessToken | None) -> Run:
     """The run, deleted or not, if the user may command it; the errors of `writable_repository`."""
     require_scope(token, Scope.WRITE)
-    run = table.run(run_id)
+    run = table.run(run_id) if is_run_id(run_id) else None
     if run is None:
         raise _no_run(run_id)
     try:

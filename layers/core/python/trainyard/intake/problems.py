@@ -85,7 +85,7 @@ _CHINESE_ENDINGS = {
 def invalid_input(error: ValidationError, prefix: str = "", labels: Mapping[str, str] | None = None) -> InvalidInput:
     """One error that names every wrong field.
 
-    `details.fields`: a list of `{"field": "spec.boot_file", "message": {"en", "zh"}}`. `prefix` goes before each field;
+    `details.fields`: a list of `{"field": "spec.boot_file", "message": Text}`. `prefix` goes before each field;
     `labels` replaces a field's name by what the user called it.
     """
     return invalid_fields(fields_of(error, prefix), labels)
@@ -102,7 +102,7 @@ def invalid_fields(fields: Mapping[str, Text], labels: Mapping[str, str] | None 
             en=f"{where}: {text.en}" + (f" ({more} more below)" if more else ""),
             zh=f"{where}：{text.zh}" + (f"（另有 {more} 处错误）" if more else ""),
         ),
-        details={"fields": [{"field": field, "message": text.model_dump()} for field, text in named.items()]},
+        details={"fields": [{"field": field, "message": text} for field, text in named.items()]},
     )
 
 

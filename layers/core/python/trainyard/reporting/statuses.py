@@ -12,12 +12,16 @@ from aws_lambda_powertools import Logger
 from trainyard.hosts.contract import DESCRIPTION_LIMIT, CommitState, CommitStatus, HostRefusedError
 from trainyard.hosts.registry import host
 from trainyard.model import lifecycle
+from trainyard.model.errors import UserError
+from trainyard.model.repository import Repository
 from trainyard.model.run import FacetState, Run, RunState
 from trainyard.model.settings import settings
 from trainyard.store import State
 from trainyard.store.secrets import host_token_name
 
 logger = Logger()
+# States that a run can go through while one of its statuses is on its way.
+_MOST_AT_ONCE = 5
 
 _STATES = {
     RunState.REJECTED: CommitState.ERROR,
@@ -30,25 +34,37 @@ _STATES = {
 def report_run(state: State, run_id: str, at: datetime | None = None) -> None:
     """Tell the run's git host where it stands. Does nothing where there is nobody to tell or nothing new.
 
+    Two of these may work on one run: the slower would then tell an older state last. So each looks at the run again
+    after it has told, and goes on until what it told is what is.
+
     Raises:
         HostUnavailableError: the event is to be delivered again.
     """
     run = state.table.run(run_id)
     if run is None or run.commit is None or run.deleted_at is not None:
         return
-    told = _telling(run)
-    if run.reported == told:
-        return
     repository = state.table.repository(run.project)
     token = state.secrets.get(host_token_name(run.project)) if repository else None
-    if repository is not None and token:
-        try:
-            host(repository.host).report_status(repository, token, status_of(run))
-        except HostRefusedError as error:
-            # It would refuse it every time; the run goes on without its status.
-            logger.warning("the host refused a status", extra={"run_id": run.id, "reason": str(error)})
-    now = at or datetime.now(UTC)
-    state.table.change_run(run_id, lambda known: lifecycle.status_reported(known, told, now))
+    if repository is None or not token:
+        return
+    for _ in range(_MOST_AT_ONCE):
+        told = _telling(run)
+        if run.reported == told:
+            return
+        _tell(repository, token, run)
+        run = _note(state, run, told, at or datetime.now(UTC))
+
+
+def _tell(repository: Repository, token: str, run: Run) -> None:
+    try:
+        host(repository.host).report_status(repository, token, status_of(run))
+    except (HostRefusedError, UserError) as error:
+        # It would be refused every time; the run goes on without its status.
+        logger.warning("a commit status was refused", extra={"run_id": run.id, "reason": str(error)})
+
+
+def _note(state: State, run: Run, told: str, at: datetime) -> Run:
+    return state.table.change_run(run.id, lambda known: lifecycle.status_reported(known, told, at)) or run
 
 
 def status_of(run: Run) -> CommitStatus:
@@ -66,7 +82,8 @@ def status_of(run: Run) -> CommitStatus:
 
 def _telling(run: Run) -> str:
     """What tells one status from the next."""
-    verdict = run.evaluation.verdict or ""
+    facet = run.evaluation
+    verdict = facet.verdict or ("" if facet.state is FacetState.NONE else facet.state.value)
     return f"{run.state.value}:{run.attempt}:{verdict}"
 
 
@@ -75,6 +92,8 @@ def _commit_state(run: Run) -> CommitState:
         # Until it is judged nobody knows whether it is good enough.
         if run.evaluation.state is FacetState.NONE:
             return CommitState.PENDING
+        if run.evaluation.state is FacetState.FAILED:
+            return CommitState.ERROR
         return CommitState.FAILURE if run.evaluation.verdict == "failed" else CommitState.SUCCESS
     return _STATES.get(run.state, CommitState.PENDING)
 
@@ -96,8 +115,10 @@ def _description(run: Run) -> str:
 def _verdict(run: Run) -> str:
     if run.evaluation.state is FacetState.NONE:
         return "trained, evaluation under way"
+    if run.evaluation.state is FacetState.FAILED:
+        return "trained, but the evaluation could not be made"
     figures = ", ".join(f"{name} {value:.4g}" for name, value in run.evaluation.best.items())
-    verdict = "succeeded" if run.evaluation.verdict == "not_required" else str(run.evaluation.verdict)
+    verdict = "succeeded" if run.evaluation.verdict == "not_required" else f"evaluation {run.evaluation.verdict}"
     return f"{verdict}: {figures}" if figures else verdict
 
 

@@ -233,19 +233,27 @@ class Table:
         *,
         newest_first: bool,
     ) -> Page[Row]:
+        from botocore.exceptions import ClientError
+
         arguments: dict[str, Any] = {}
         if cursor:
             arguments["ExclusiveStartKey"] = _read_cursor(cursor, attribute, value)
-        answer = self._dynamodb.query(
-            TableName=self.name,
-            IndexName=index,
-            KeyConditionExpression="#name = :value",
-            ExpressionAttributeNames={"#name": attribute},
-            ExpressionAttributeValues={":value": {"S": value}},
-            ScanIndexForward=not newest_first,
-            Limit=limit,
-            **arguments,
-        )
+        try:
+            answer = self._dynamodb.query(
+                TableName=self.name,
+                IndexName=index,
+                KeyConditionExpression="#name = :value",
+                ExpressionAttributeNames={"#name": attribute},
+                ExpressionAttributeValues={":value": {"S": value}},
+                ScanIndexForward=not newest_first,
+                Limit=limit,
+                **arguments,
+            )
+        except ClientError as error:
+            # A cursor that was tampered with: its key is of the right shape and yet none of this index.
+            if cursor and error.response["Error"]["Code"] == "ValidationException":
+                raise _wrong_cursor() from None
+            raise
         rows = [model.model_validate_json(item["document"]["S"]) for item in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
         return Page(rows, _write_cursor(last) if last else None)
@@ -322,7 +330,9 @@ def _read_cursor(cursor: str, attribute: str, value: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         plain, key = None, {}
     if plain is None or plain[attribute] != value:
-        raise InvalidInput(
-            Text(en="The cursor is not valid; start again without it.", zh="游标无效，请去掉它重新查询。")
-        )
+        raise _wrong_cursor()
     return key
+
+
+def _wrong_cursor() -> InvalidInput:
+    return InvalidInput(Text(en="The cursor is not valid; start again without it.", zh="游标无效，请去掉它重新查询。"))

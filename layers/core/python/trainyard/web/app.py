@@ -16,7 +16,7 @@ from trainyard.web.routes import ROUTES, Call
 def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """An HTTP API event in, its answer out. Never raises."""
     language = preferred_language(event.get("headers") or {})
-    return answered(lambda: _routed(read_request(event)), language).to_gateway()
+    return answered(lambda: _routed(read_request(event)), language)
 
 
 def _routed(request: Request) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
@@ -39,17 +40,20 @@ _OURS = Text(
 )
 
 
-def answered(act: Callable[[], Answer], language: Language) -> Answer:
-    """What `act` answers, or the answer that its error amounts to: always `{code, message, details}`."""
+def answered(act: Callable[[], Answer], language: Language) -> dict[str, Any]:
+    """For the gateway: what `act` answers, or what its error amounts to, always `{code, message, details}`.
+
+    `message` and every text in `details` are in the caller's language.
+    """
     try:
-        return act()
+        return act().to_gateway()
     except UserError as error:
         status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
         headers = {"www-authenticate": 'Basic realm="trainyard", charset="UTF-8"'} if status == 401 else {}
-        return Answer(status, _body(error.code, error.message, error.details, language), headers)
+        return Answer(status, _body(error.code, error.message, error.details, language), headers).to_gateway()
     except Exception:  # whatever it is, the caller gets an answer and the log gets the reason
         logger.exception("unexpected")
-        return Answer(500, _body("internal_error", _OURS, {}, language))
+        return Answer(500, _body("internal_error", _OURS, {}, language)).to_gateway()
 
 
 def _body(code: str, message: Text, details: dict[str, object], language: Language) -> dict[str, object]:

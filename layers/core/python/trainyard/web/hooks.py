@@ -21,4 +21,4 @@ def handle_hook(event: dict[str, Any]) -> dict[str, Any]:
         receipt = receive_delivery(state(), place["host"], repository, request.headers, request.body, datetime.now(UTC))
         return Answer(202, {"kind": receipt.kind, "pushes": receipt.pushes, "reason": receipt.reason})
 
-    return answered(act, "en").to_gateway()
+    return answered(act, "en")

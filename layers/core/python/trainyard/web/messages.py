@@ -16,6 +16,8 @@ from trainyard.model.settings import settings
 from trainyard.model.text import Language, Text
 
 MAX_BODY_BYTES = 1 << 20
+MAX_ANSWER_BYTES = 5_500_000
+"""Lambda takes 6 MB with its own wrapping of quotes; API Gateway would take 10."""
 _CHINESE = re.compile(r"\s*zh\b", re.IGNORECASE)
 
 
@@ -62,19 +64,24 @@ class Request:
 class Answer:
     status: int
     body: Any = None
+    """What JSON can say; bytes are JSON already."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def to_gateway(self) -> dict[str, Any]:
+        """TooLarge if Lambda would not take the answer."""
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **self.headers}
         if self.body is None:
             return {"statusCode": self.status, "headers": headers}
+        body = self.body if isinstance(self.body, bytes) else _json(self.body)
+        if len(body) > MAX_ANSWER_BYTES:
+            raise TooLarge(
+                Text(
+                    en="The answer would be too large. Ask for less at once, with a smaller limit.",
+                    zh="返回内容过大。请减小 limit，分多次获取。",
+                )
+            )
         headers["content-type"] = "application/json; charset=utf-8"
-        return {
-            "statusCode": self.status,
-            "headers": headers,
-            "body": json.dumps(self.body, ensure_ascii=False, allow_nan=False),
-            "isBase64Encoded": False,
-        }
+        return {"statusCode": self.status, "headers": headers, "body": body.decode(), "isBase64Encoded": False}
 
 
 def preferred_language(headers: Mapping[str, str]) -> Language:
@@ -105,10 +112,15 @@ def read_request(event: dict[str, Any], max_body: int = MAX_BODY_BYTES) -> Reque
     )
 
 
+def _json(body: Any) -> bytes:
+    # Halves of characters, which a caller may have sent in a name, cannot be sent back.
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+
+
 def _body(event: dict[str, Any]) -> bytes:
     text = event.get("body") or ""
     if not event.get("isBase64Encoded"):
-        return str(text).encode()
+        return str(text).encode(errors="surrogatepass")
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from trainyard.intake.commands import delete_run, stop_run
 from trainyard.intake.form import read_form
@@ -15,22 +17,25 @@ from trainyard.intake.permissions import readable_repository, readable_run, requ
 from trainyard.intake.problems import invalid_input
 from trainyard.intake.repositories import NewRepository, create_repository, renew_webhook_secret
 from trainyard.intake.submissions import RunChanges, SubmitRun, rerun, submit_run
-from trainyard.logs.live import LARGEST_PAGE, read_lines, read_log, tail
+from trainyard.logs.live import read_lines, read_log, tail
 from trainyard.model.catalogue import load_catalogue
-from trainyard.model.errors import NotFound
+from trainyard.model.errors import InvalidInput, NotFound
 from trainyard.model.repository import AccessToken, Repository, RepositoryKind, Scope
-from trainyard.model.run import Run
+from trainyard.model.run import Origin, Run
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.access import issue_token
 from trainyard.store.objects import ObjectMissingError
-from trainyard.web.messages import Answer, Request
+from trainyard.web.messages import MAX_ANSWER_BYTES, Answer, Request
 
 LARGEST_LIST = 200
 _DEFAULT_LIST = 50
 _DEFAULT_LOG_BYTES = 65536
+_LARGEST_LOG_BYTES = 1 << 20
 _MAX_LINES = 10_000
+_MOST_OUTPUTS = 1000
 Model = TypeVar("Model", bound=BaseModel)
+Asked = TypeVar("Asked", SubmitRun, RunChanges)
 
 
 @dataclass(frozen=True)
@@ -129,11 +134,12 @@ def renew_secret(call: Call) -> Answer:
 
 @_route("POST", "/v1/projects/{owner}/{name}/runs")
 def start_run(call: Call) -> Answer:
-    wanted = read_form(call.request.body) if call.request.is_form else _body(call, SubmitRun)
-    key = call.request.headers.get("idempotency-key")
-    if key and wanted.idempotency_key is None:
-        wanted = SubmitRun.model_validate({**wanted.model_dump(), "idempotency_key": key[:200]})
-    run = submit_run(call.state, call.repository, call.token, wanted)
+    """JSON or a form. Where it came from is what we saw, whatever the body says."""
+    if call.request.is_form:
+        wanted = read_form(call.request.body)
+    else:
+        wanted = _body(call, SubmitRun).model_copy(update={"origin": Origin.API})
+    run = submit_run(call.state, call.repository, call.token, _with_key(call, wanted))
     return Answer(201, show(run), {"location": f"/v1/runs/{run.id}"})
 
 
@@ -157,7 +163,7 @@ def stop(call: Call) -> Answer:
 
 @_route("POST", "/v1/runs/{run}/rerun")
 def run_again(call: Call) -> Answer:
-    run = rerun(call.state, call.place["run"], call.token, _body(call, RunChanges))
+    run = rerun(call.state, call.place["run"], call.token, _with_key(call, _body(call, RunChanges)))
     return Answer(201, show(run), {"location": f"/v1/runs/{run.id}"})
 
 
@@ -177,7 +183,7 @@ def show_log(call: Call) -> Answer:
         lines = request.number("lines", 100, _MAX_LINES)
         page = read_lines(objects, run.id, request.number("line", 1, 10**12), lines)
     else:
-        limit = request.number("limit", _DEFAULT_LOG_BYTES, LARGEST_PAGE)
+        limit = request.number("limit", _DEFAULT_LOG_BYTES, _LARGEST_LOG_BYTES)
         page = read_log(objects, run.id, request.number("offset", 0, 10**15), limit)
     body = {"text": page.text, "offset": page.offset, "next_offset": page.next_offset, "end": page.end}
     return Answer(200, body if page.lines is None else {**body, "line": page.lines})
@@ -200,9 +206,12 @@ def show_findings(call: Call) -> Answer:
 
 @_route("GET", "/v1/runs/{run}/outputs")
 def list_outputs(call: Call) -> Answer:
+    """What the script left, with addresses to download it from for a quarter of an hour."""
     run = call.run()
     prefix = layout.output_prefix(run.id)
-    found = call.state.objects.find(prefix, limit=LARGEST_LIST * 5)
+    limit = max(call.request.number("limit", LARGEST_LIST, _MOST_OUTPUTS), 1)
+    behind = call.request.query.get("cursor")
+    found = list(call.state.objects.find(prefix, f"{prefix}{behind}" if behind else None, limit))
     outputs = [
         {
             "path": one.key.removeprefix(prefix),
@@ -211,7 +220,7 @@ def list_outputs(call: Call) -> Answer:
         }
         for one in found
     ]
-    return Answer(200, {"outputs": outputs})
+    return Answer(200, {"outputs": outputs, "next_cursor": outputs[-1]["path"] if len(found) == limit else None})
 
 
 @_route("GET", "/v1/runs/{run}/log.gz")
@@ -229,19 +238,26 @@ class NewToken(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field("", max_length=100)
-    scopes: list[Scope] = Field([Scope.READ], min_length=1)
+    scopes: list[Scope] = Field([Scope.READ], min_length=1, max_length=3)
+    user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None = Field(
+        None, description="For whom, if not for yourself; only with a token of the scope operate."
+    )
+    expires_at: AwareDatetime | None = None
 
 
 @_route("POST", "/v1/tokens")
 def add_token(call: Call) -> Answer:
     """The secret is in this answer and never again."""
     wanted = _body(call, NewToken)
-    token = call.token
+    user = require_scope(call.token, Scope.READ).user
+    if wanted.user not in (None, user):
+        require_scope(call.token, Scope.OPERATE)
     for scope in wanted.scopes:
         # Nobody gets more by making a token than the token it was made with.
-        token = require_scope(call.token, scope)
-    assert token is not None
-    secret, made = issue_token(call.state.table, token.user, wanted.scopes, wanted.name)
+        require_scope(call.token, scope)
+    secret, made = issue_token(
+        call.state.table, wanted.user or user, wanted.scopes, wanted.name, _lifetime(call, wanted.expires_at)
+    )
     return Answer(201, {**_token(made), "token": secret})
 
 
@@ -261,9 +277,16 @@ def revoke_token(call: Call) -> Answer:
     raise NotFound(Text(en="You have no token with that id.", zh="您没有此编号的令牌。"))
 
 
+def _lifetime(call: Call, wanted: datetime | None) -> datetime | None:
+    """When a new token ends: not after the one that it was made with."""
+    own = call.token.expires_at if call.token else None
+    return min((at for at in (wanted, own) if at is not None), default=None)
+
+
 def show(run: Run) -> dict[str, Any]:
     """A run as the API shows it: all but what is only ours."""
-    document = run.model_dump(mode="json", exclude={"claim", "nudges", "reported", "deleted_at"})
+    # Through JSON, in which a figure that is not a number is the string "NaN".
+    document = json.loads(run.model_dump_json(exclude={"claim", "nudges", "reported", "deleted_at"}))
     return {**document, "final": run.state.is_final}
 
 
@@ -296,14 +319,29 @@ def _body(call: Call, model: type[Model]) -> Model:
         raise invalid_input(error) from None
 
 
-def _stored_json(call: Call, key: Callable[[str], str]) -> Answer:
-    import json
+def _with_key(call: Call, wanted: Asked) -> Asked:
+    """The idempotency key may also come as a header, as many programs send it."""
+    key = call.request.headers.get("idempotency-key", "")
+    if not key or wanted.idempotency_key is not None:
+        return wanted
+    if len(key) > 200:
+        raise InvalidInput(
+            Text(en="The idempotency key is longer than 200 characters.", zh="幂等键超过 200 个字符。"),
+            details={"field": "idempotency-key"},
+        )
+    return wanted.model_copy(update={"idempotency_key": key})
 
-    run = call.run()
+
+def _stored_json(call: Call, key: Callable[[str], str]) -> Answer:
+    """An object that is JSON already; a very large one is fetched from the bucket itself."""
+    stored = key(call.run().id)
     try:
-        return Answer(200, json.loads(call.state.objects.get(key(run.id))))
+        body = call.state.objects.get(stored)
     except ObjectMissingError:
         raise _not_yet() from None
+    if len(body) > MAX_ANSWER_BYTES:
+        return Answer(302, None, {"location": call.state.objects.download_address(stored)})
+    return Answer(200, body)
 
 
 def _not_yet() -> NotFound:
