@@ -154,3 +154,10 @@ def test_any_metrics_are_evaluated_and_survive_json(series):
     metrics = Metrics.from_json(Metrics([MetricGroup(series=series)]).to_json())
     result = evaluate(metrics, {"loss": "< 1", "accuracy": "best >= 0.5"})
     assert Evaluation.model_validate_json(result.model_dump_json()).verdict is result.verdict
+
+
+def test_infinities_of_both_signs_in_one_epoch():
+    points = [Point(1, 1.0, math.inf), Point(2, 1.0, -math.inf)]
+    result = evaluate(Metrics([MetricGroup(series={"loss": points, "accuracy": points})]), {})
+    assert math.isnan(result.groups[0].metrics["loss"].mean_of_last)
+    assert result.last() == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from trainyard.evaluation.course import epoch_means, notes_on
 from trainyard.evaluation.direction import direction_of
 from trainyard.evaluation.gates import check_gate
 from trainyard.model.evaluation import Direction, Evaluation, GroupEvaluation, MetricFigures, Place, Verdict
@@ -44,8 +45,9 @@ def _verdict(passed: list[bool]) -> Verdict:
 
 
 def _evaluate_group(group: MetricGroup) -> GroupEvaluation:
-    figures = {name: _figures(name, points, group.counts.get(name)) for name, points in group.series.items() if points}
-    return GroupEvaluation(parameters=group.parameters, metrics=figures)
+    measured = MetricGroup(group.parameters, {name: points for name, points in group.series.items() if points})
+    figures = {name: _figures(name, points, group.counts.get(name)) for name, points in measured.series.items()}
+    return GroupEvaluation(parameters=group.parameters, metrics=figures, notes=notes_on(measured))
 
 
 def _figures(name: str, points: Sequence[Point], count: int | None) -> MetricFigures:
@@ -72,13 +74,8 @@ def best_of(points: Sequence[Point], direction: Direction) -> Place | None:
 
 def mean_of_last(points: Sequence[Point]) -> tuple[float | None, int]:
     """Mean over the means of the last 5 epochs (the last 5 points where none is known), and how many those were."""
-    by_epoch: dict[float, list[float]] = {}
-    for number, point in enumerate(points):
-        by_epoch.setdefault(number if point.epoch is None else math.ceil(point.epoch), []).append(point.value)
-    last = list(by_epoch.values())[-EPOCHS_IN_MEAN:]
-    if not last:
-        return None, 0
-    return sum(sum(values) / len(values) for values in last) / len(last), len(last)
+    last = [mean for _, mean in epoch_means(points)][-EPOCHS_IN_MEAN:]
+    return (sum(last) / len(last), len(last)) if last else (None, 0)
 
 
 def _place(point: Point) -> Place:

@@ -65,6 +65,9 @@ def read_lines(objects: Objects, run_id: str, first_line: int, count: int) -> Lo
     number = index.entry_of_line(first_line)
     entry = index.entries[number]
     behind = next((e.offset for e in index.entries[number + 1 :] if e.lines >= first_line - 1 + count), index.bytes)
+    # The first line begins before the next entry: no page needs more than its own size behind that.
+    following = index.entries[number + 1].offset if number + 1 < len(index.entries) else index.bytes
+    behind = min(behind, following + LARGEST_PAGE)
     data = _read_indexed(objects, run_id, index, entry.offset, behind)
     data, start = _lines_of(data, first_line - 1 - entry.lines, count)
     data = data[:LARGEST_PAGE]
@@ -87,6 +90,18 @@ def tail(objects: Objects, run_id: str, lines: int = 100) -> LogPage:
                 break
     kept = b"".join(data.splitlines(keepends=True)[-lines:]) if b"\r" not in data else _last_lines(data, lines)
     return LogPage(readable(kept), offset + len(data) - len(kept), offset + len(data), end=False)
+
+
+def read_bytes(objects: Objects, run_id: str, offset: int, limit: int) -> bytes:
+    """The log as it was printed: at most `limit` (up to 4 MiB) bytes from `offset` on; none behind its present end.
+
+    Before the log is indexed it may be fewer although more follow: a read never spans two attempts.
+    """
+    index = load_index(objects, run_id)
+    limit = min(limit, LARGEST_PAGE)
+    if index is None:
+        return _read_chunks(objects, run_id, offset, limit, None)
+    return _read_indexed(objects, run_id, index, offset, min(offset + limit, index.bytes))
 
 
 def load_index(objects: Objects, run_id: str) -> LogIndex | None:

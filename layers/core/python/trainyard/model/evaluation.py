@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -98,8 +99,8 @@ class Evaluation(_Frozen):
         return {name: one.best.value for name, one in self._figures().items() if one.best is not None}
 
     def last(self) -> dict[str, float]:
-        """Key figures of the best group: each metric's last value."""
-        return {name: one.last.value for name, one in self._figures().items()}
+        """Key figures of the best group: each metric's last value, where that is finite."""
+        return {name: one.last.value for name, one in self._figures().items() if math.isfinite(one.last.value)}
 
     def _figures(self) -> dict[str, MetricFigures]:
         return {} if self.best_group is None else self.groups[self.best_group].metrics
