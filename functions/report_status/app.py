@@ -16,5 +16,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return consume(event, context, _report)
 
 
-def _report(event: BusEvent, _message_id: str) -> None:
-    report_run(state(), RunEvent.model_validate(event.detail).run_id)
+def _report(event: BusEvent, message_id: str) -> None:
+    report_run(state(), RunEvent.model_validate(event.detail).run_id, message_id)

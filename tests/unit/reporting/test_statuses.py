@@ -56,10 +56,10 @@ def test_one_status_for_each_change(state: State, host: ApiServer) -> None:
     run = make_run(state=RunState.ADMITTED, findings=FindingCount(warnings=2))
     state.table.create_run(run)
     for _ in range(3):
-        report_run(state, run.id, NOW)
+        report_run(state, run.id, "one", NOW)
     move(state, run, state=RunState.RUNNING, attempt=1)
-    report_run(state, run.id, NOW)
-    report_run(state, run.id, NOW)
+    report_run(state, run.id, "one", NOW)
+    report_run(state, run.id, "one", NOW)
     assert told(host) == [("pending", "admitted, 2 warnings"), ("pending", "running, 2 warnings")]
     assert {received.payload["context"] for received in host.received} == {"trainyard/lenet5"}
     assert host.received[0].path == f"/repos/ada/lenet5/statuses/{SHA}"
@@ -68,8 +68,8 @@ def test_one_status_for_each_change(state: State, host: ApiServer) -> None:
 def test_a_late_event_tells_the_present_state(state: State, host: ApiServer) -> None:
     run = make_run(state=RunState.FAILED, attempt=1)
     state.table.create_run(run)
-    report_run(state, run.id, NOW)
-    report_run(state, run.id, NOW)
+    report_run(state, run.id, "one", NOW)
+    report_run(state, run.id, "one", NOW)
     assert told(host) == [("failure", "failed")]
 
 
@@ -84,22 +84,22 @@ def test_the_last_word_is_the_present_state_although_another_was_faster(
         if known.state is RunState.RUNNING:
             # Meanwhile the run ends, and the other event's function tells so first.
             move(state, run, state=RunState.STOPPED)
-            report_run(state, run.id, NOW)
+            report_run(state, run.id, "two", NOW)
         tell(repository, token, known)
 
     monkeypatch.setattr(statuses, "_tell", slow)
-    report_run(state, run.id, NOW)
+    report_run(state, run.id, "one", NOW)
     assert told(host)[-1] == ("error", "stopped")
 
 
 def test_the_verdict_is_told_after_the_end(state: State, host: ApiServer) -> None:
     run = make_run(state=RunState.SUCCEEDED, attempt=1)
     state.table.create_run(run)
-    report_run(state, run.id, NOW)
+    report_run(state, run.id, "one", NOW)
     facet = EvaluationFacet(state=DONE, verdict="passed", best={"accuracy": 0.98123, "loss": float("nan")})
     state.table.change_run(run.id, lambda known: lifecycle.evaluated(known, facet, NOW))
-    report_run(state, run.id, NOW)
-    report_run(state, run.id, NOW)
+    report_run(state, run.id, "one", NOW)
+    report_run(state, run.id, "one", NOW)
     assert told(host) == [
         ("pending", "trained, evaluation under way"),
         ("success", "evaluation passed: accuracy 0.9812, loss nan"),

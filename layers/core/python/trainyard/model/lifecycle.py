@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from trainyard.model.finding import FindingCount
 from trainyard.model.repository import Sha
 from trainyard.model.run import (
+    Claim,
     EvaluationFacet,
     FailureReason,
     Job,
@@ -21,7 +22,6 @@ from trainyard.model.run import (
     Run,
     RunState,
     StopRequest,
-    SubmissionClaim,
     Transition,
 )
 from trainyard.model.spec import RunSpec
@@ -88,7 +88,7 @@ def claim_submission(run: Run, token: str, at: datetime, lease: timedelta) -> Ru
         return run
     if run.claim is not None and run.claim.token != token and at < run.claim.at + lease:
         return run
-    return _change(run, at, claim=SubmissionClaim(token=token, at=at))
+    return _change(run, at, claim=Claim(token=token, at=at))
 
 
 def submitted(run: Run, job: Job, at: datetime) -> Run:
@@ -164,8 +164,16 @@ def evaluated(run: Run, evaluation: EvaluationFacet, at: datetime) -> Run:
     return run if run.evaluation == evaluation else _change(run, at, evaluation=evaluation)
 
 
-def status_reported(run: Run, status: str, at: datetime) -> Run:
-    return run if run.reported == status else _change(run, at, reported=status)
+def claim_reporting(run: Run, token: str, at: datetime, lease: timedelta) -> Run:
+    """Take the right to tell the git host, for as long as `lease`; like `claim_submission`."""
+    if run.reporter is not None and run.reporter.token != token and at < run.reporter.at + lease:
+        return run
+    return _change(run, at, reporter=Claim(token=token, at=at))
+
+
+def status_reported(run: Run, status: str, at: datetime, *, release: bool) -> Run:
+    """`status` was told. `release`: there is nothing newer to tell, so the claim ends."""
+    return _change(run, at, reported=status, reporter=None if release else run.reporter)
 
 
 def nudge(run: Run, at: datetime) -> Run:

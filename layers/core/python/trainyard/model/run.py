@@ -79,8 +79,8 @@ class Job(BaseModel):
     queue: str = ""
 
 
-class SubmissionClaim(BaseModel):
-    """Who is submitting the job right now. It keeps two deliveries of one event from submitting at the same moment."""
+class Claim(BaseModel):
+    """Who is doing something for the run right now. It keeps two functions from doing the same at the same moment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -152,7 +152,8 @@ class Run(BaseModel):
     """0 before the first attempt; it rises when the backend starts over."""
     timeline: list[Transition] = []
     findings: FindingCount = Field(default_factory=FindingCount)
-    claim: SubmissionClaim | None = None
+    claim: Claim | None = None
+    """Who is submitting it."""
     job: Job | None = None
     waiting: Text | None = None
     """Why it is not running yet, and what would change that."""
@@ -163,6 +164,8 @@ class Run(BaseModel):
     evaluation: EvaluationFacet = Field(default_factory=EvaluationFacet)
     nudges: int = 0
     """How often its last event was sent again because nothing had come of it."""
+    reporter: Claim | None = None
+    """Who is telling the git host about it."""
     reported: str = ""
     """What was last told to the git host, so that it is told once."""
     created_at: datetime

@@ -5,7 +5,7 @@ Events come late and twice; so it is not the event that is told but the run as i
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
@@ -20,6 +20,8 @@ from trainyard.store import State
 from trainyard.store.secrets import host_token_name
 
 logger = Logger()
+# Longer than the function's own time limit: a claim that has run out belongs to a function that is dead.
+LEASE = timedelta(seconds=90)
 # States that a run can go through while one of its statuses is on its way.
 _MOST_AT_ONCE = 5
 
@@ -31,28 +33,31 @@ _STATES = {
 }
 
 
-def report_run(state: State, run_id: str, at: datetime | None = None) -> None:
+def report_run(state: State, run_id: str, token: str = "", at: datetime | None = None) -> None:
     """Tell the run's git host where it stands. Does nothing where there is nobody to tell or nothing new.
 
-    Two of these may work on one run: the slower would then tell an older state last. So each looks at the run again
-    after it has told, and goes on until what it told is what is.
+    `token` names this attempt, the event's message id for one. Two events of one run may be handled at the same time:
+    whoever holds the claim tells, looks at the run again, and goes on until what was told is what is; the other leaves.
 
     Raises:
         HostUnavailableError: the event is to be delivered again.
     """
     run = state.table.run(run_id)
-    if run is None or run.commit is None or run.deleted_at is not None:
+    if run is None or run.commit is None or run.deleted_at is not None or run.reported == _telling(run):
         return
     repository = state.table.repository(run.project)
-    token = state.secrets.get(host_token_name(run.project)) if repository else None
-    if repository is None or not token:
+    secret = state.secrets.get(host_token_name(run.project)) if repository else None
+    if repository is None or not secret:
         return
+    now = at or datetime.now(UTC)
+    held = state.table.change_run(run_id, lambda known: lifecycle.claim_reporting(known, token, now, LEASE))
     for _ in range(_MOST_AT_ONCE):
-        told = _telling(run)
-        if run.reported == told:
+        if held is None or held.reporter is None or held.reporter.token != token:
             return
-        _tell(repository, token, run)
-        run = _note(state, run, told, at or datetime.now(UTC))
+        told = _telling(held)
+        if held.reported != told:
+            _tell(repository, secret, held)
+        held = _note(state, held, told, at or datetime.now(UTC))
 
 
 def _tell(repository: Repository, token: str, run: Run) -> None:
@@ -63,8 +68,13 @@ def _tell(repository: Repository, token: str, run: Run) -> None:
         logger.warning("a commit status was refused", extra={"run_id": run.id, "reason": str(error)})
 
 
-def _note(state: State, run: Run, told: str, at: datetime) -> Run:
-    return state.table.change_run(run.id, lambda known: lifecycle.status_reported(known, told, at)) or run
+def _note(state: State, run: Run, told: str, at: datetime) -> Run | None:
+    """Write down what was told; the claim ends unless there is something newer to tell."""
+
+    def note(known: Run) -> Run:
+        return lifecycle.status_reported(known, told, at, release=_telling(known) == told)
+
+    return state.table.change_run(run.id, note)
 
 
 def status_of(run: Run) -> CommitStatus:

@@ -286,7 +286,7 @@ def _lifetime(call: Call, wanted: datetime | None) -> datetime | None:
 def show(run: Run) -> dict[str, Any]:
     """A run as the API shows it: all but what is only ours."""
     # Through JSON, in which a figure that is not a number is the string "NaN".
-    document = json.loads(run.model_dump_json(exclude={"claim", "nudges", "reported", "deleted_at"}))
+    document = json.loads(run.model_dump_json(exclude={"claim", "nudges", "reporter", "reported", "deleted_at"}))
     return {**document, "final": run.state.is_final}
 
 

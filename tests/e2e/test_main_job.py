@@ -1,0 +1,253 @@
+"""The whole way on the embedded stack: real git, the real template, the production runner."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.demo.proof import missing_pieces
+from infra.local.demo.user import User
+from infra.local.inside import dead_letters, new_token, state_of
+from infra.local.stack import Stack
+from trainyard.cli.client import ApiError, Client
+from trainyard.store.secrets import webhook_secret_name
+
+pytestmark = pytest.mark.e2e
+FINAL = ("rejected", "succeeded", "failed", "stopped", "timed_out")
+WAIT_SECONDS = 120.0
+TRAIN = """
+import argparse, pathlib, sys, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int, default=2)
+parser.add_argument("--output_path", required=True)
+parser.add_argument("--pretrain_url", default="")
+parser.add_argument("--mode", default="train")
+args = parser.parse_args()
+print("mode", args.mode, "from", pathlib.Path(args.pretrain_url).name, flush=True)
+if args.mode == "fail":
+    raise ValueError("the learning rate is too high")
+if args.mode == "sleep":
+    time.sleep(120)
+for epoch in range(1, args.epochs + 1):
+    print(f"epoch: {epoch} step: 10, loss is {1 / epoch}", flush=True)
+    print(f"Eval result: epoch {epoch}, metrics: {{'accuracy': {0.9 + epoch / 100}}}", flush=True)
+pathlib.Path(args.output_path, "model.ckpt").write_bytes(b"weights")
+"""
+RUN_FILE = """
+runs:
+  small:
+    on: {push: {branches: [main], paths: ["train/**"]}}
+    code_dir: train/trainDir
+    boot_file: train.py
+    framework: python-cpu
+    flavor: cpu-small
+    hyperparameters: {epochs: 3}
+    timeout: 10m
+    evaluation: {require: {accuracy: ">= 0.92", loss: "< 0.5"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack("e2e-main", keep=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> User:
+    return User("ada", new_token(stack.addresses, "ada"), stack.addresses.api, tmp_path_factory.mktemp("ada"))
+
+
+def new_project(user: User, name: str, run_file: str | None = RUN_FILE) -> Path:
+    made = user.api.post("/v1/repositories", {"name": f"ada/{name}", "kind": "project"})
+    tree = user.clone(made["repository"]["clone_url"])
+    code = tree / "train" / "trainDir"
+    code.mkdir(parents=True)
+    (code / "train.py").write_text(TRAIN)
+    (code / "pip-requirements.txt").write_text("")
+    if run_file is not None:
+        (tree / "trainyard.yaml").write_text(run_file)
+    return tree
+
+
+def run_of(user: User, project: str, commit: str) -> Any:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        for run in user.api.get(f"/v1/projects/ada/{project}/runs")["runs"]:
+            if run["commit"] == commit:
+                return run
+        time.sleep(0.1)
+    pytest.fail(f"no run of {commit} in {WAIT_SECONDS} s")
+
+
+def wait(user: User, run: Any, *states: str) -> Any:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        run = user.api.get(f"/v1/runs/{run['id']}")
+        if run["state"] in (states or FINAL):
+            return run
+        time.sleep(0.1)
+    pytest.fail(f"{run['id']} is {run['state']} after {WAIT_SECONDS} s: {run}")
+
+
+def read_until(user: User, run: Any, text: str) -> None:
+    """Follow the live log until `text` was printed."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    offset, seen = 0, ""
+    while time.monotonic() < deadline:
+        page = user.api.get(f"/v1/runs/{run['id']}/log", offset=offset)
+        seen, offset = seen + page["text"], page["next_offset"]
+        if text in seen:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{text!r} was not printed in {WAIT_SECONDS} s: {seen}")
+
+
+def judged(user: User, run: Any) -> Any:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        run = user.api.get(f"/v1/runs/{run['id']}")
+        if run["evaluation"].get("verdict"):
+            return run
+        time.sleep(0.1)
+    pytest.fail(f"no verdict in {WAIT_SECONDS} s")
+
+
+def statuses(stack: Stack, user: User, project: str, commit: str, last: str) -> list[Any]:
+    """The commit's statuses, newest first, once `last` is among them."""
+    host = Client(stack.addresses.git, user.token)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        found = list(host.get(f"/api/repos/ada/{project}/commits/{commit}/statuses"))
+        if any(status["state"] == last for status in found):
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"no status {last} in {WAIT_SECONDS} s")
+
+
+def test_from_push_to_verdict_and_on_from_a_form(stack: Stack, user: User) -> None:
+    tree = new_project(user, "lenet")
+    commit, _ = user.push(tree, "train")
+    run = judged(user, wait(user, run_of(user, "lenet", commit)))
+    assert (run["state"], run["evaluation"]["verdict"]) == ("succeeded", "passed")
+    assert run["evaluation"]["best"]["accuracy"] == pytest.approx(0.93)
+    told = statuses(stack, user, "lenet", commit, "success")
+    assert len({status["description"] for status in told}) == len(told), "one status per change"
+    assert missing_pieces(state_of(stack.addresses), run["id"], told, dead_letters(stack.addresses)) == []
+    log = user.api.get(f"/v1/runs/{run['id']}/log")
+    assert "epoch: 3 step: 10" in log["text"]
+    assert log["end"]
+
+    form = {
+        "训练名称": "finetune",
+        "code_dir": "train/trainDir",
+        "boot_file": "train.py",
+        "framework": "python-cpu",
+        "flavor": "cpu-small",
+        "pretrain_url": f"{run['id']}/model.ckpt",
+        "output_path": "on",
+        "hyperparameters.epochs": "2",
+    }
+    second = wait(user, user.api.post_form("/v1/projects/ada/lenet/runs", form))
+    assert second["state"] == "succeeded", second["failure"]
+    assert "from model.ckpt" in user.api.get(f"/v1/runs/{second['id']}/log")["text"]
+
+    again = wait(user, user.api.post(f"/v1/runs/{second['id']}/rerun"))
+    assert (again["state"], again["commit"], again["rerun_of"]) == ("succeeded", second["commit"], second["id"])
+    judged(user, again)
+    user.api.delete(f"/v1/runs/{again['id']}")
+    with pytest.raises(ApiError) as gone:
+        user.api.get(f"/v1/runs/{again['id']}")
+    assert gone.value.status == 404
+
+
+def test_a_script_that_fails_says_why(user: User) -> None:
+    tree = new_project(user, "failing", RUN_FILE.replace("{epochs: 3}", "{mode: fail}"))
+    commit, _ = user.push(tree, "train")
+    run = wait(user, run_of(user, "failing", commit))
+    assert run["state"] == "failed"
+    assert run["exit_code"] == 1
+    assert any("the learning rate is too high" in line for line in run["failure"]["last_lines"])
+
+
+def test_a_running_training_is_stopped_and_keeps_its_log(user: User) -> None:
+    tree = new_project(user, "stopped", RUN_FILE.replace("{epochs: 3}", "{mode: sleep}"))
+    commit, _ = user.push(tree, "train")
+    run = wait(user, run_of(user, "stopped", commit), "running", *FINAL)
+    read_until(user, run, "mode sleep")
+    user.api.post(f"/v1/runs/{run['id']}/stop")
+    run = judged(user, wait(user, run))
+    assert run["state"] == "stopped"
+    assert run["logs"]["lines"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "run_file", "file"),
+    [
+        ("without", None, "trainyard.yaml"),
+        ("misspelt", RUN_FILE.replace("boot_file", "bootfile"), "trainyard.yaml"),
+        ("broken", "runs: [unclosed", "trainyard.yaml"),
+    ],
+)
+def test_a_repository_that_cannot_be_trained_is_rejected_with_findings(
+    stack: Stack, user: User, name: str, run_file: str | None, file: str
+) -> None:
+    tree = new_project(user, name, run_file)
+    commit, _ = user.push(tree, "train")
+    run = wait(user, run_of(user, name, commit))
+    assert run["state"] == "rejected"
+    assert run["findings"]["errors"] >= 1
+    found = user.api.get(f"/v1/runs/{run['id']}/findings")["findings"]
+    assert any(one["file"] == file and one["fix"]["en"] and one["fix"]["zh"] for one in found)
+    assert statuses(stack, user, name, commit, "error")[0]["description"].startswith("rejected")
+
+
+def post_hook(stack: Stack, path: str, body: bytes, secret: str | None) -> int:
+    headers = {"Content-Type": "application/json", "X-GitHub-Event": "push", "X-GitHub-Delivery": "1"}
+    if secret is not None:
+        headers["X-Hub-Signature-256"] = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    request = urllib.request.Request(f"{stack.addresses.api}{path}", data=body, headers=headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        body = error.read()
+        if error.code != 413:
+            assert set(json.loads(body)) == {"code", "message", "details"}
+        return error.code
+
+
+def test_webhooks_that_are_wrong_are_refused(stack: Stack, user: User) -> None:
+    new_project(user, "hooked")
+    body = json.dumps({"zen": "."}).encode()
+    right = state_of(stack.addresses).secrets.get(webhook_secret_name("ada/hooked"))
+    assert right is not None
+    assert post_hook(stack, "/hooks/github/ada/hooked", body, None) == 401
+    assert post_hook(stack, "/hooks/github/ada/hooked", body, "wrong") == 401
+    assert post_hook(stack, "/hooks/github/ada/nobody", body, right) == 404
+    assert post_hook(stack, "/hooks/github/ada/hooked", b" " * 26_000_000, right) == 413
+
+
+def test_requests_that_are_wrong_get_one_shape_of_error(stack: Stack, user: User) -> None:
+    new_project(user, "asked")
+    for path, document, status in [
+        ("/v1/projects/ada/nobody/runs", {}, 404),
+        ("/v1/projects/ada/asked/runs", {"name": "x"}, 422),
+        ("/v1/runs/run-00000000000000000000aa/stop", {}, 404),
+    ]:
+        with pytest.raises(ApiError) as refused:
+            user.api.post(path, document) if status != 404 or "runs/run" in path else user.api.get(path)
+        assert refused.value.status == status
+        assert refused.value.message
+    with pytest.raises(ApiError) as stranger:
+        Client(stack.addresses.api).get("/v1/projects/ada/asked/runs")
+    assert stranger.value.status in (401, 404)
