@@ -52,7 +52,7 @@ def findings_document(findings: list[Finding]) -> dict[str, object]:
 
 
 def store_decision(state: State, run_id: str, project: str, decision: Decision, code: Code | None) -> None:
-    """Write `findings.json` and, for a run that is admitted, its code and `request.json`. Doing it twice is harmless."""
+    """Write `findings.json` and, for an admitted run, its code and `request.json`. Doing it twice is harmless."""
     document = findings_document(ordered(documented(decision.findings, None)))
     if decision.admitted:
         assert code is not None

@@ -28,6 +28,7 @@ _INFINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")
 }
+_WORDS |= dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan)
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")}
 
 
@@ -185,7 +186,7 @@ class _Builder:
                 closed = self._open.pop()
                 self._grow(closed)
             case yaml.AliasEvent():
-                self._alias(event.anchor, position)
+                self._alias(str(event.anchor), position)
 
     def _start(self, node: _Sequence | _Mapping, event: Any) -> None:
         _refuse_tag(event, node.position)
@@ -303,15 +304,13 @@ def _scalar(text: str) -> Any:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
         return int(text)
-    if _OCTAL.fullmatch(text):
-        return int(text[2:], 8)
-    if _HEXADECIMAL.fullmatch(text):
-        return int(text[2:], 16)
+    if _OCTAL.fullmatch(text) or _HEXADECIMAL.fullmatch(text):
+        return int(text, 0)
     if _FLOAT.fullmatch(text):
         return float(text)
     if infinite := _INFINITE.fullmatch(text):
         return -math.inf if infinite[1] == "-" else math.inf
-    return math.nan if text in (".nan", ".NaN", ".NAN") else text
+    return text
 
 
 def _refuse_tag(event: Any, position: Position) -> None:

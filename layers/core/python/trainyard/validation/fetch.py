@@ -36,7 +36,8 @@ _ABSENT = re.compile(
 )
 _REFUSED = re.compile(
     r"authentication failed|could not read username|could not read password|terminal prompts disabled"
-    r"|repository .* not found|returned error: 40[134]|returned error: 30[1278]|unable to update url base from redirection",
+    r"|repository .* not found|returned error: 40[134]|returned error: 30[1278]"
+    r"|unable to update url base from redirection",
     re.IGNORECASE,
 )
 _DAMAGED = re.compile(
@@ -239,7 +240,7 @@ def limit_text(limit: str, limits: Limits) -> tuple[Text, Text]:
     return (
         Text(en=f"The commit holds more than {amount[0]}.", zh=f"该提交的内容超过了{amount[1]}。"),
         Text(
-            en="Keep only the training code in a project; put data and checkpoints into dataset and model repositories.",
+            en="Keep only the training code in a project; move data and checkpoints to dataset and model repositories.",
             zh="项目仓库只放训练代码；数据和权重请放入数据集仓库和模型仓库。",
         ),
     )

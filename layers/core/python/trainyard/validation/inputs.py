@@ -76,7 +76,7 @@ def pin_inputs(state: State, view: RunView, reader: str) -> Pinning:
 
 
 def as_pinned_before(state: State, spec: RunSpec, former_run: str) -> RunSpec:
-    """`spec` with the very revisions that a former run of the same description used, so that it is run again as it was."""
+    """`spec` with the very revisions that a former run of the same description used: it is run again as it was."""
     try:
         former = RunRequest.model_validate_json(state.objects.get(layout.request_key(former_run)))
     except (ObjectMissingError, ValidationError):
@@ -119,7 +119,7 @@ def _readable(state: State, name: str, kind: RepositoryKind, reader: str) -> Rep
             kind.value,
             Text(en=f"There is no {kind_en} {name} that you may read.", zh=f"没有您可读取的{kind_zh} {name}。"),
             Text(
-                en="Check the name, register the repository, or ask its owner to make it public or add you as a member.",
+                en="Check the name, register the repository, or ask its owner to make it public or to add you.",
                 zh="请检查名称、登记该仓库，或请其所有者公开它或将您添加为成员。",
             ),
         )

@@ -76,9 +76,7 @@ def _understand(path: str, document: Document) -> ReadRunFile:
 
 
 def _missing(snapshot: Snapshot) -> Problem:
-    elsewhere = [
-        name for name in snapshot.entries if name.rpartition("/")[2].lower() in NAMES or name.lower() in _NEAR_NAMES
-    ]
+    elsewhere = [name for name in snapshot.entries if name.rpartition("/")[2].lower() in (*NAMES, *_NEAR_NAMES)]
     if elsewhere:
         return Problem(
             "run-file-missing",
@@ -221,7 +219,9 @@ _TYPE_NAMES = {
 }
 
 
-def _words(fault: dict[str, Any], shown: str, location: Path, *, of_key: bool) -> tuple[Text, Text]:
+def _words(  # noqa: PLR0911 - one return for each kind
+    fault: dict[str, Any], shown: str, location: Path, *, of_key: bool
+) -> tuple[Text, Text]:
     """What is wrong and what to write, for one of pydantic's error types."""
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "missing":

@@ -120,7 +120,7 @@ class FolderSnapshot(Snapshot):
     def __init__(self, root: Path, limits: Limits | None = None) -> None:
         self._root = root
         limits = limits or Limits()
-        entries = {}
+        entries: dict[str, Entry] = {}
         for name, submodule in sorted(_listed(root, limits)):
             if len(entries) >= limits.files:
                 raise LimitExceededError("files")
@@ -157,9 +157,9 @@ def _listed(root: Path, limits: Limits) -> list[tuple[bytes, bool]]:
     """Names relative to `root`, each with whether it is a submodule."""
     environment = {**os.environ, **git_environment(os.environ.get("HOME", "/"))}
     # The user's own ignore file counts here, and a hook runs with variables that name another repository.
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "XDG_CONFIG_HOME", "GIT_DIR", "GIT_WORK_TREE"):
-        environment.pop(name, None)
-    environment.pop("GIT_INDEX_FILE", None)
+    others_repository = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+    for variable in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "XDG_CONFIG_HOME", *others_repository):
+        environment.pop(variable, None)
     if "XDG_CONFIG_HOME" in os.environ:
         environment["XDG_CONFIG_HOME"] = os.environ["XDG_CONFIG_HOME"]
     command = ["git", "-C", str(root), "-c", "core.fsmonitor=false", "ls-files", "-z"]

@@ -46,7 +46,8 @@ class BootFileMissing(RunRule):
     explanation = Text(
         en="`boot_file` is the Python file that is run, relative to `code_dir`. It must be committed: a file that is "
         "only on your machine, or ignored by .gitignore, is not there.",
-        zh="`boot_file` 是要运行的 Python 文件，相对于 `code_dir`。它必须已提交：仅存在于本机或被 .gitignore 忽略的文件不算。",
+        zh="`boot_file` 是要运行的 Python 文件，相对于 `code_dir`。它必须已提交："
+        "仅存在于本机或被 .gitignore 忽略的文件不算。",
     )
     failing = (
         Example({"main.py": "print(1)\n"}, line=3, without=("train.py",)),

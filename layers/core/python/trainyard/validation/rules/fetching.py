@@ -14,9 +14,9 @@ class CommitUnavailable(NotedRule):
     id: ClassVar[str] = "commit-unavailable"
     title = Text(en="The commit cannot be read", zh="无法读取该提交")
     explanation = Text(
-        en="A run executes exactly the commit that was submitted, fetched from the registered address. The commit may be "
-        "gone (a force push), the access token may be wrong, objects may be damaged, or the repository may be larger "
-        "than a project with training code is.",
+        en="A run executes exactly the commit that was submitted, fetched from the registered address. The commit may "
+        "be gone (a force push), the access token may be wrong, objects may be damaged, or the repository may be "
+        "larger than a project with training code is.",
         zh="训练只会执行所提交的那个提交，并从登记的地址获取。提交可能已不存在（强制推送）、访问令牌可能有误、"
         "对象可能损坏，或仓库远大于一个只含训练代码的项目。",
     )

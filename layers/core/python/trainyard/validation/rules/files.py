@@ -45,7 +45,8 @@ class LargeFile(RepositoryRule):
                 Text(
                     en="Move it to a model or dataset repository and name that under `inputs`; remove it here with "
                     "`git rm --cached` and add it to .gitignore.",
-                    zh="请移到模型仓库或数据集仓库并在 `inputs` 中引用；在此仓库用 `git rm --cached` 移除，并加入 .gitignore。",
+                    zh="请移到模型仓库或数据集仓库并在 `inputs` 中引用；"
+                    "在此仓库用 `git rm --cached` 移除，并加入 .gitignore。",
                 ),
             )
 
@@ -74,8 +75,8 @@ class Submodule(RepositoryRule):
     id: ClassVar[str] = "submodule"
     title = Text(en="Submodule", zh="子模块")
     explanation = Text(
-        en="Submodules are not fetched: a run uses one commit of one registered repository. A folder with a .git of its "
-        "own that was added by accident looks the same.",
+        en="Submodules are not fetched: a run uses one commit of one registered repository. A folder with a .git of "
+        "its own that was added by accident looks the same.",
         zh="不会获取子模块：一次训练只使用一个已登记仓库的一个提交。误加入的、自带 .git 的文件夹也会被视为子模块。",
     )
     failing = (Example(links={"third_party/models": SUBMODULE}),)
@@ -90,7 +91,8 @@ class Submodule(RepositoryRule):
                     Text(
                         en="Copy the files that are needed into the repository (without their .git folder), or name "
                         "the package in pip-requirements.txt.",
-                        zh="请把需要的文件复制到仓库中（去掉其 .git 文件夹），或在 pip-requirements.txt 中写明该软件包。",
+                        zh="请把需要的文件复制到仓库中（去掉其 .git 文件夹），"
+                        "或在 pip-requirements.txt 中写明该软件包。",
                     ),
                 )
 
@@ -99,7 +101,7 @@ class PathName(RepositoryRule):
     id: ClassVar[str] = "path-name"
     title = Text(en="File name that cannot be used", zh="无法使用的文件名")
     explanation = Text(
-        en="A path must be UTF-8 without control characters and backslashes, so that it means the same file everywhere.",
+        en="A path must be UTF-8 without control characters and backslashes, to mean the same file everywhere.",
         zh="路径必须是 UTF-8，且不含控制字符和反斜杠，以保证在各处指向同一个文件。",
     )
     failing = (Example({"new\nline.py": "print(1)\n"}),)

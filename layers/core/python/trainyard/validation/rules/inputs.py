@@ -23,8 +23,9 @@ class InputContent(NotedRule):
     id: ClassVar[str] = "input-content"
     title = Text(en="Input whose files are not whole", zh="输入文件不完整")
     explanation = Text(
-        en="The large files of a dataset or model repository are stored through Git LFS; one that was committed without "
-        "its content (`git lfs push` failed or never ran), or a file over 200 KB without Git LFS, cannot be staged.",
+        en="The large files of a dataset or model repository are stored through Git LFS; one that was committed "
+        "without its content (`git lfs push` failed or never ran), or a file over 200 KB without Git LFS, cannot be "
+        "staged.",
         zh="数据集和模型仓库的大文件通过 Git LFS 存储；若只提交了指针而未上传内容（`git lfs push` 失败或未执行），"
         "或超过 200 KB 的文件未使用 Git LFS，则无法部署。",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from trainyard.model.finding import Finding
+from trainyard.model.finding import Finding, Severity
 from trainyard.model.text import Text
 from trainyard.validation.attributes import ATTRIBUTES_NAME, lfs_patterns
 from trainyard.validation.lfs_pointer import MAX_BYTES, PREFIX
@@ -53,16 +53,14 @@ class LfsPattern(RepositoryRule):
     id: ClassVar[str] = "lfs-pattern"
     title = Text(en="Git LFS pattern in a project", zh="项目仓库中有 Git LFS 跟踪规则")
     explanation = Text(
-        en="A project may not use Git LFS. A pattern in .gitattributes that fits no file yet is a warning, one that fits "
-        "a file is an error.",
+        en="A project may not use Git LFS. A pattern in .gitattributes that fits no file yet is a warning, one that "
+        "fits a file is an error.",
         zh="项目仓库不能使用 Git LFS。.gitattributes 中尚未匹配任何文件的规则是警告，已匹配文件的规则是错误。",
     )
     failing = (Example({ATTRIBUTES_NAME: "*.ckpt filter=lfs diff=lfs merge=lfs -text\n", "a.ckpt": "x"}, line=1),)
     passing = (Example({ATTRIBUTES_NAME: "*.py text eol=lf\n"}),)
 
     def check(self, snapshot: Snapshot) -> Iterator[Finding]:
-        from trainyard.model.finding import Severity
-
         patterns = lfs_patterns(snapshot)
         if not any(line.tracks for line in patterns.lines):
             return
@@ -80,7 +78,8 @@ class LfsPattern(RepositoryRule):
             yield self.finding(
                 Place(line.file, line.line, 1),
                 Text(
-                    en=f"The pattern `{line.pattern[:80]}` is tracked by Git LFS, which a project may not use.{about_en}",
+                    en=f"The pattern `{line.pattern[:80]}` is tracked by Git LFS, which a project may not use."
+                    f"{about_en}",
                     zh=f"规则 `{line.pattern[:80]}` 由 Git LFS 跟踪，项目仓库不能使用 Git LFS。{about_zh}",
                 ),
                 _FIX,

@@ -23,8 +23,8 @@ class RunFileMissing(NotedRule):
         Example(),
         Example(
             {
-                "trainyard.json": '{"runs": {"a": {"boot_file": "train.py", "framework": "python-cpu", "flavor": "cpu", '
-                '"output": false}}}'
+                "trainyard.json": '{"runs": {"a": {"boot_file": "train.py", "framework": "python-cpu", '
+                '"flavor": "cpu", "output": false}}}'
             },
             without=("trainyard.yaml",),
         ),
