@@ -308,8 +308,15 @@ class Scheduler:
     # Ends from outside.
 
     def _interrupt(self, attempt: _Running, why: Outcome) -> None:
-        """SIGTERM now, SIGKILL after the grace period. The first cause stays; an ended attempt is left alone."""
-        if attempt.why is not None or self._running.get(attempt.job.job_id) is not attempt:
+        """SIGTERM now, SIGKILL after the grace period. The first cause stays; an ended attempt is left alone.
+
+        Only a final cause takes the place of one that is not: a job that is terminated while its host goes away must
+        not be tried again.
+        """
+        if self._running.get(attempt.job.job_id) is not attempt:
+            return
+        if attempt.why is not None:
+            attempt.why = why if why.final and not attempt.why.final else attempt.why
             return
         attempt.why = why
         if attempt.process is None:

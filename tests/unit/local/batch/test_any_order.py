@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from infra.local.batch.lifecycle import NEXT
@@ -42,6 +42,7 @@ def test_every_job_ends_and_its_events_hold_together(make_bench: Any) -> None:
 
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(STEPS)
+    @example([("submit", "long", 3), ("reclaim", 0, 0), ("terminate", 0, 0)])
     def holds(steps: list[tuple[str, Any, int]]) -> None:
         jobs = perform(bench, steps)
         for job_id in jobs:
