@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from trainyard.model.errors import InvalidInput
 from trainyard.model.evaluation import Gate, GroupEvaluation, MetricFigures
@@ -15,7 +17,17 @@ _PREFIXES = ("val_", "eval_", "test_", "validation_", "train_")
 _SHORT = {"accuracy": "acc", "acc": "accuracy"}
 
 
-def check_gate(metric: str, requirement: str, groups: list[GroupEvaluation], best_group: int | None) -> Gate:
+Figures = Mapping[str, float]
+"""Metric -> its best value, of other runs."""
+
+
+def check_gate(
+    metric: str,
+    requirement: str,
+    groups: list[GroupEvaluation],
+    best_group: int | None,
+    references: Mapping[str, Figures],
+) -> Gate:
     """How one requirement came out: in the best group where that has the metric, else in the last one that has it.
 
     A requirement that is not of the grammar has failed, and the message says how to write it.
@@ -27,7 +39,8 @@ def check_gate(metric: str, requirement: str, groups: list[GroupEvaluation], bes
     for number in _search_order(len(groups), best_group):
         name = find_metric(metric, list(groups[number].metrics))
         if name is not None:
-            return _compared(metric, requirement, required, name, groups[number].metrics[name], number)
+            measured = Measured(name, groups[number].metrics[name], number)
+            return _compared(metric, requirement, required, measured, references)
     return _absent(metric, requirement, groups)
 
 
@@ -51,22 +64,52 @@ def _search_order(groups: int, best: int | None) -> list[int]:
     return rest if best is None else [best, *rest]
 
 
-def _compared(metric: str, text: str, required: Requirement, name: str, figures: MetricFigures, group: int) -> Gate:
-    actual = _actual(required.which, figures)
-    passed = required.holds(actual)
-    en, zh = ("passed", "通过") if passed else ("failed", "未通过")
-    called = metric if name == metric else f"{metric} ({name})"
+class Measured(NamedTuple):
+    """Where a required metric was found."""
+
+    name: str
+    figures: MetricFigures
+    group: int
+
+
+def _compared(
+    metric: str, text: str, required: Requirement, measured: Measured, references: Mapping[str, Figures]
+) -> Gate:
+    actual = _actual(required.which, measured.figures)
+    number = required.number
+    if number is None:
+        number = _of_reference(references.get(required.reference or "", {}), measured.name)
+    # The first run has nothing to compare with; failing it would keep every later one from having that either.
+    passed = required.holds(actual, number) if number is not None else math.isfinite(actual)
     return Gate(
         metric=metric,
         requirement=text,
-        measured_as=name,
-        group=group,
+        measured_as=measured.name,
+        group=measured.group,
         actual=actual,
+        compared_with=number,
         passed=passed,
-        message=Text(
-            en=f"{called}: {required.which} value {actual:g}, required {text.strip()}: {en}",
-            zh=f"{called}：{_WHICH_ZH[required.which]} {actual:g}，要求 {text.strip()}：{zh}",
-        ),
+        message=_message(metric, measured.name, required, text.strip(), actual, number, passed=passed),
+    )
+
+
+def _of_reference(figures: Figures, name: str) -> float | None:
+    found = find_metric(name, list(figures))
+    return None if found is None else figures[found]
+
+
+def _message(
+    metric: str, name: str, required: Requirement, text: str, actual: float, number: float | None, *, passed: bool
+) -> Text:
+    called = metric if name == metric else f"{metric} ({name})"
+    en, zh = ("passed", "通过") if passed else ("failed", "未通过")
+    than_en = than_zh = ""
+    if required.reference is not None:
+        than_en = " (there is no earlier run to compare with)" if number is None else f" ({number:g})"
+        than_zh = "（没有可比较的更早运行）" if number is None else f"（{number:g}）"
+    return Text(
+        en=f"{called}: {required.which} value {actual:g}, required {text}{than_en}: {en}",
+        zh=f"{called}：{_WHICH_ZH[required.which]} {actual:g}，要求 {text}{than_zh}：{zh}",
     )
 
 
@@ -101,6 +144,7 @@ def _not_met(metric: str, requirement: str, message: Text) -> Gate:
         measured_as=None,
         group=None,
         actual=None,
+        compared_with=None,
         passed=False,
         message=message,
     )

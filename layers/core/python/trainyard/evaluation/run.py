@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from trainyard.evaluation.gates import Figures
 from trainyard.evaluation.standard import evaluate
 from trainyard.model.evaluation import Evaluation
 from trainyard.model.metric import Metrics
@@ -9,12 +12,14 @@ from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError, Objects
 
 
-def evaluate_run(objects: Objects, run_id: str, require: dict[str, str]) -> Evaluation:
+def evaluate_run(
+    objects: Objects, run_id: str, require: dict[str, str], references: Mapping[str, Figures] | None = None
+) -> Evaluation:
     """Evaluate what `index_run` found and write `evaluation.json`. Works on what a failed or stopped run left."""
     try:
         metrics = Metrics.from_json(objects.get(layout.metrics_key(run_id)))
     except ObjectMissingError:
         metrics = Metrics()
-    evaluation = evaluate(metrics, require)
+    evaluation = evaluate(metrics, require, references)
     objects.put(layout.evaluation_key(run_id), evaluation.model_dump_json().encode(), content_type="application/json")
     return evaluation

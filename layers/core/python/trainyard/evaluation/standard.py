@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trainyard.evaluation.course import epoch_means, notes_on
 from trainyard.evaluation.direction import direction_of
-from trainyard.evaluation.gates import check_gate
+from trainyard.evaluation.gates import Figures, check_gate
 from trainyard.model.evaluation import Direction, Evaluation, GroupEvaluation, MetricFigures, Place, Verdict
 from trainyard.model.metric import MetricGroup, Metrics, Point
 
@@ -19,16 +19,19 @@ _DECIDING = (
 )  # fmt: skip
 
 
-def evaluate(metrics: Metrics, require: dict[str, str]) -> Evaluation:
+def evaluate(metrics: Metrics, require: dict[str, str], references: Mapping[str, Figures] | None = None) -> Evaluation:
     """Figures of every metric, the best group, and the verdict on what is required.
 
     Args:
         require: metric -> requirement, see `model.requirement`.
+        references: for each name in a requirement's "best of", those runs' best values; see `evaluation.history`.
     """
     groups = [_evaluate_group(group) for group in metrics.groups]
     decided_by = _deciding_metric(groups)
     best_group = _best_group(groups, decided_by)
-    gates = [check_gate(metric, requirement, groups, best_group) for metric, requirement in require.items()]
+    gates = [
+        check_gate(metric, requirement, groups, best_group, references or {}) for metric, requirement in require.items()
+    ]
     return Evaluation(
         verdict=_verdict([gate.passed for gate in gates]),
         groups=groups,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from trainyard.evaluation.history import references
 from trainyard.evaluation.run import evaluate_run
 from trainyard.model import lifecycle
+from trainyard.model.requirement import references_in
 from trainyard.model.run import EvaluationFacet, FacetState, Run
 from trainyard.store import State
 
@@ -15,7 +17,8 @@ def judge_run(state: State, run_id: str, at: datetime | None = None) -> Run | No
     run = state.table.run(run_id)
     if run is None or run.logs.state is not FacetState.DONE or run.deleted_at is not None:
         return run
-    evaluation = evaluate_run(state.objects, run_id, run.spec.evaluation.require if run.spec else {})
+    require = run.spec.evaluation.require if run.spec else {}
+    evaluation = evaluate_run(state.objects, run_id, require, references(state, run, references_in(require)))
     facet = EvaluationFacet(
         state=FacetState.DONE, verdict=evaluation.verdict.value, best=evaluation.best(), last=evaluation.last()
     )

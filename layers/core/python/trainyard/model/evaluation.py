@@ -79,6 +79,8 @@ class Gate(_Frozen):
     group: int | None
     """Number of the group, from 0."""
     actual: float | None
+    compared_with: float | None = None
+    """The number that was required; None where it is another run's and there is none yet."""
     passed: bool
     message: Text
 
