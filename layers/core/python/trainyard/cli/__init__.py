@@ -1,1 +1,10 @@
-"""The command line: the checks and the readers on a laptop, and a client of the API."""
+"""The command line: the readers on a laptop, and a client of the API."""
+
+
+def main() -> None:
+    """The program `trainyard`."""
+    import sys
+
+    from trainyard.cli.commands import run
+
+    sys.exit(run(sys.argv[1:]))
