@@ -92,6 +92,12 @@ class TestGitHubWebhooks(WebhookContract):
 class TestGitHubStatuses(StatusContract):
     name = "github"
     clone_url = "https://github.com/octo/hello.git"
+    hook_address = "/repos/octo/hello/hooks"
+
+    def hook(self, received: Received) -> tuple[str, str]:
+        assert received.headers["authorization"] == "Bearer s3cret"
+        assert (received.payload["events"], received.payload["config"]["content_type"]) == (["push"], "json")
+        return received.payload["config"]["url"], received.payload["config"]["secret"]
 
     def told(self, received: Received) -> CommitStatus:
         assert received.method == "POST"

@@ -12,6 +12,7 @@ from trainyard.intake.deliveries import MAX_BODY_BYTES, Receipt, receive_deliver
 from trainyard.model.errors import InvalidInput, NotFound, TooLarge, Unauthenticated
 from trainyard.model.repository import Repository, RepositoryKind
 from trainyard.store import State, layout
+from trainyard.store.secrets import webhook_secret_name
 
 A, B = "a" * 40, "b" * 40
 
@@ -104,3 +105,14 @@ def test_too_large(state: State, project: Repository) -> None:
 def test_a_signed_body_that_is_not_a_push_is_a_clear_error(state: State, project: Repository) -> None:
     with pytest.raises(InvalidInput):
         deliver(state, b"not json")
+
+
+def test_gitees_copy_of_the_secret_in_the_body_is_not_kept(state: State) -> None:
+    state.table.create_repository(make_repository("ada/g", host="gitee", clone_url="https://gitee.com/ada/g.git"))
+    state.secrets.put(webhook_secret_name("ada/g"), SECRET)
+    body = json.dumps({"ref": "refs/heads/main", "before": B, "after": A, "password": SECRET}).encode()
+    sent = {"X-Gitee-Token": SECRET, "X-Gitee-Event": "Push Hook"}
+    receipt = receive_delivery(state, "gitee", "ada/g", sent, body, NOW)
+    kept = state.objects.get(layout.delivery_key(receipt.pushes[0])).decode()
+    assert SECRET not in kept
+    assert SECRET not in base64.b64decode(json.loads(kept)["body"]).decode()

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from contracts.hosts.api_server import ApiServer, api_server
 from unit.intake.conftest import NOW
 
 from trainyard.intake import repositories
+from trainyard.intake.deliveries import receive_event
 from trainyard.intake.repositories import NewRepository, create_repository, renew_webhook_secret
 from trainyard.model.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from trainyard.model.repository import AccessToken, RepositoryKind, Scope
@@ -21,8 +25,9 @@ def own_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repositories, "settings", lambda: Settings(git_base_url="http://127.0.0.1:3000"))
 
 
-def test_connect_a_project(state: State, ada: AccessToken) -> None:
-    wanted = NewRepository(name="hello", clone_url=URL, host_token="ghp_secret")
+def test_connect_a_project(state: State, ada: AccessToken, host_api: ApiServer) -> None:
+    host_api.answers = [(404, {})]
+    wanted = NewRepository(name="hello", clone_url=URL, api_url=host_api.url, host_token="ghp_secret")
     created = create_repository(state, ada, wanted, ROOT, NOW)
     assert state.table.repository("ada/hello") == created.repository
     assert created.repository.clone_url == URL
@@ -111,3 +116,71 @@ def test_a_bad_address(state: State, ada: AccessToken, changes: dict[str, str]) 
 def test_an_unknown_host(state: State, ada: AccessToken) -> None:
     with pytest.raises(NotFound):
         create_repository(state, ada, NewRepository(name="hello", host="sourceforge", clone_url=URL), ROOT)
+
+
+@pytest.fixture
+def host_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    monkeypatch.setattr("trainyard.hosts.addresses.settings", lambda: Settings(allow_loopback_http=True))
+    monkeypatch.setattr("trainyard.hosts.requests._pause", lambda *_: 0.0)
+    with api_server() as running:
+        yield running
+
+
+def test_the_webhook_is_made_with_the_hosts_token(state: State, ada: AccessToken, host_api: ApiServer) -> None:
+    wanted = NewRepository(name="hello", clone_url=URL, api_url=host_api.url, host_token="ghp_x")
+    created = create_repository(state, ada, wanted, ROOT)
+    config = host_api.received[0].payload["config"]
+    assert config["url"] == created.webhook_address == "https://trainyard.example/hooks/github/ada/hello"
+    assert config["secret"] == state.secrets.get(webhook_secret_name("ada/hello"))
+    assert (created.webhook_secret, created.note) == ("", None)
+
+
+def test_a_token_that_may_not_make_webhooks_leaves_it_to_the_user(
+    state: State, ada: AccessToken, host_api: ApiServer
+) -> None:
+    host_api.answers = [(403, {})]
+    wanted = NewRepository(name="hello", clone_url=URL, api_url=host_api.url, host_token="ghp_x")
+    created = create_repository(state, ada, wanted, ROOT)
+    assert created.webhook_secret == state.secrets.get(webhook_secret_name("ada/hello"))
+    assert created.note is not None
+    assert "403" in created.note.en
+    assert "ghp_x" not in created.note.en
+
+
+CODECOMMIT_URL = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/hello"
+
+
+def test_only_an_operator_connects_codecommit(state: State, ada: AccessToken) -> None:
+    wanted = NewRepository(name="ada/hello", host="codecommit", clone_url=CODECOMMIT_URL)
+    with pytest.raises(Forbidden):
+        create_repository(state, ada, wanted, ROOT)
+    operator = issue_token(state.table, "root", [Scope.OPERATE])[1]
+    created = create_repository(state, operator, wanted, ROOT)
+    assert (created.webhook_address, created.webhook_secret) == ("", "")
+    with pytest.raises(Conflict):
+        create_repository(state, operator, wanted.model_copy(update={"name": "ada/again"}), ROOT)
+    with pytest.raises(InvalidInput):
+        create_repository(state, operator, wanted.model_copy(update={"name": "a/b", "clone_url": URL}), ROOT)
+
+
+def test_an_event_of_codecommit_is_a_push(state: State) -> None:
+    operator = issue_token(state.table, "root", [Scope.OPERATE])[1]
+    wanted = NewRepository(name="ada/hello", host="codecommit", clone_url=CODECOMMIT_URL)
+    create_repository(state, operator, wanted, ROOT)
+    detail = {
+        "event": "referenceUpdated",
+        "repositoryName": "hello",
+        "referenceFullName": "refs/heads/main",
+        "commitId": "a" * 40,
+        "oldCommitId": "b" * 40,
+        "callerUserArn": "arn:aws:iam::1:user/ada",
+    }
+    event = {"id": "e-1", "detail-type": "CodeCommit Repository State Change", "region": "eu-west-1", "detail": detail}
+    receipt = receive_event(state, event, NOW)
+    push = state.table.push(receipt.pushes[0])
+    assert receipt.kind == "push"
+    assert push is not None
+    assert (push.repository, push.ref, push.commit, push.pusher) == ("ada/hello", "refs/heads/main", "a" * 40, "ada")
+    assert receive_event(state, event, NOW).kind == "repeated"
+    assert receive_event(state, {**event, "region": "us-east-1"}, NOW).kind == "ignored"
+    assert receive_event(state, {**event, "detail": {**detail, "repositoryName": 5}}, NOW).kind == "ignored"

@@ -15,8 +15,8 @@ READ_TIMEOUT_SECONDS = 20
 
 
 @cache
-def client(service: str) -> Any:
-    """A boto3 client whose every call is bounded: short time limits and three tries."""
+def client(service: str, region: str | None = None) -> Any:
+    """A boto3 client whose every call is bounded: short time limits and three tries. `region`: if not our own."""
     import boto3
     from botocore.config import Config
 
@@ -29,7 +29,7 @@ def client(service: str) -> Any:
     )
     # The stubs know every service by a literal of its own; here the name is a parameter.
     make: Any = boto3.client
-    return make(service, config=config)
+    return make(service, region_name=region, config=config)
 
 
 def dynamodb() -> DynamoDBClient:

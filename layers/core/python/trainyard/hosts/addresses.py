@@ -52,6 +52,12 @@ def repository_path(repository: Repository, segments: int | None = 2) -> str:
     return "/".join(parts if segments is None else parts[-segments:])
 
 
+def host_root(repository: Repository) -> str:
+    """`https://HOST[:PORT]` of the registered clone address: where a host of one's own answers its API, too."""
+    parts = urlsplit(repository.clone_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def basic_authorization(token: str, default_user: str) -> dict[str, str]:
     """An Authorization header for git. A token that is spelled `USER:SECRET` brings its own user name."""
     user, colon, secret = token.partition(":")

@@ -86,6 +86,11 @@ class CommitStatus:
 class HostRefusedError(RuntimeError):
     """The host said no for good: the token is wrong, or it does not know the commit. Trying again does not help."""
 
+    def __init__(self, host: str, status: int, answer: str) -> None:
+        super().__init__(f"{host} answered {status} {answer[:200]}".rstrip())
+        self.status = status
+        self.answer = answer
+
 
 class HostUnavailableError(RuntimeError):
     """The host did not answer, or not sensibly, in every one of a few tries. Try again later."""
@@ -96,8 +101,8 @@ class GitHost(ABC):
 
     name: str
     """As in the registry, in `Repository.host` and in the webhook's path."""
-    public_api_url: str = ""
-    """Root of the API of the host's public instance, for repositories that name none."""
+    needs_token: bool = True
+    """Whether statuses can be reported only with a token that the user gave; else with our own rights."""
 
     @abstractmethod
     def verify(self, headers: Mapping[str, str], body: bytes, secret: str, now: datetime | None = None) -> None:
@@ -136,3 +141,12 @@ class GitHost(ABC):
             HostRefusedError: it will never take this status.
             HostUnavailableError: it could not be reached now.
         """
+
+    def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:  # noqa: ARG002
+        """Make the host send pushes to `address`, signed with `secret`. False where somebody has to do it by hand.
+
+        Raises:
+            HostRefusedError: the token may not do that.
+            HostUnavailableError: it could not be reached now.
+        """
+        return False

@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from trainyard.hosts.contract import Delivery, Ignored, Pushed, PushedRef
 from trainyard.model.errors import InvalidInput, Unauthenticated
 from trainyard.model.text import Text
 
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _MAX_REF = 300
-MAX_PUSHER = 200
-"""Characters of a pusher's name that are kept."""
+_MAX_PUSHER = 200
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
@@ -74,8 +74,29 @@ def commit_or_none(sha: str) -> str | None:
     return None if set(known) == {"0"} else known
 
 
-def is_branch_or_tag(ref: str) -> bool:
-    return ref.startswith(("refs/heads/", "refs/tags/")) and len(ref) <= _MAX_REF and ref.isprintable()
+def read_push(payload: Mapping[str, Any], tagged: str, pusher: str, delivery: str) -> Delivery:
+    """The push in a payload with `ref`, `before`, `after` and perhaps `deleted`, as all hosts but CodeCommit send it.
+
+    `tagged`: where the ref is a tag, the commit that it stands for; empty if the host does not tell.
+    """
+    ref = text_at(payload, "ref")
+    after = commit_or_none(text_at(payload, "after"))
+    if after is None or payload.get("deleted") is True:
+        return Ignored(f"{ref} was deleted")
+    return pushed(
+        ref, text_at(payload, "before"), tagged if tagged and ref.startswith("refs/tags/") else after, pusher, delivery
+    )
+
+
+def pushed(ref: str, before: str, after: str, pusher: str, delivery: str) -> Delivery:
+    """One ref that was moved; what is neither a branch nor a tag starts nothing."""
+    if not ref.startswith(("refs/heads/", "refs/tags/")) or len(ref) > _MAX_REF or not ref.isprintable():
+        return Ignored("neither a branch nor a tag")
+    commit = commit_or_none(after)
+    if commit is None:
+        return Ignored(f"{ref} was deleted")
+    known_before = commit_or_none(before) if before else None
+    return Pushed([PushedRef(ref, known_before, commit, pusher[:_MAX_PUSHER], delivery)])
 
 
 def unexpected(wanted: str) -> InvalidInput:

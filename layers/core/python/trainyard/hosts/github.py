@@ -11,7 +11,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-from trainyard.hosts.addresses import basic_authorization, checked_address, repository_path, token_secret
+from trainyard.hosts.addresses import (
+    basic_authorization,
+    checked_address,
+    host_root,
+    repository_path,
+    token_secret,
+)
 from trainyard.hosts.contract import (
     CommitStatus,
     Delivery,
@@ -19,16 +25,12 @@ from trainyard.hosts.contract import (
     GitHost,
     Ignored,
     Ping,
-    Pushed,
-    PushedRef,
 )
 from trainyard.hosts.deliveries import (
-    MAX_PUSHER,
-    commit_or_none,
     header,
     hmac_sha256,
-    is_branch_or_tag,
     json_object,
+    read_push,
     same,
     text_at,
     unexpected,
@@ -40,7 +42,6 @@ from trainyard.model.repository import Repository
 
 class GitHub(GitHost):
     name = "github"
-    public_api_url = "https://api.github.com"
 
     def verify(self, headers: Mapping[str, str], body: bytes, secret: str, now: datetime | None = None) -> None:  # noqa: ARG002 - GitHub signs no time
         expected = "sha256=" + hmac_sha256(secret, body).hex()
@@ -53,7 +54,11 @@ class GitHub(GitHost):
             return Ping()
         if event != "push":
             return Ignored(f"event {event or 'without a name'}")
-        return _read_push(_payload(headers, body), header(headers, "X-GitHub-Delivery"))
+        payload = _payload(headers, body)
+        pusher = text_at(payload, "pusher", "name") or text_at(payload, "sender", "login")
+        # `after` of an annotated tag is the tag object; `head_commit` is the commit that it stands for.
+        tagged = text_at(payload, "head_commit", "id")
+        return read_push(payload, tagged, pusher, header(headers, "X-GitHub-Delivery"))
 
     def fetch_address(self, repository: Repository, token: str | None) -> FetchAddress:
         # GitHub takes any user name with a token; this one is what its documentation writes.
@@ -61,17 +66,33 @@ class GitHub(GitHost):
         return FetchAddress(checked_address(repository.clone_url), headers)
 
     def report_status(self, repository: Repository, token: str, status: CommitStatus) -> None:
-        root = (repository.api_url or self.public_api_url).rstrip("/")
         send_json(
-            f"{root}/repos/{repository_path(repository)}/statuses/{status.sha}",
+            f"{_api(repository)}/statuses/{status.sha}",
             {
                 "state": status.state.value,
                 "context": status.context,
                 "description": status.description,
                 "target_url": status.target_url or None,
             },
-            {"Authorization": f"Bearer {token_secret(token)}", "X-GitHub-Api-Version": "2022-11-28"},
+            _authorization(token),
         )
+
+    def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:
+        config = {"url": address, "content_type": "json", "secret": secret, "insecure_ssl": "0"}
+        hook = {"name": "web", "active": True, "events": ["push"], "config": config}
+        send_json(f"{_api(repository)}/hooks", hook, _authorization(token))
+        return True
+
+
+def _api(repository: Repository) -> str:
+    """Root of the repository in the API: of the public host, of one's own (Enterprise Server), or as registered."""
+    root = host_root(repository)
+    known = "https://api.github.com" if root == "https://github.com" else f"{root}/api/v3"
+    return f"{(repository.api_url or known).rstrip('/')}/repos/{repository_path(repository)}"
+
+
+def _authorization(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token_secret(token)}", "X-GitHub-Api-Version": "2022-11-28"}
 
 
 def _payload(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -83,18 +104,3 @@ def _payload(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     except ValueError:
         raise unexpected("a form field named payload") from None
     return json_object(fields.get("payload", [""])[0])
-
-
-def _read_push(payload: dict[str, Any], delivery: str) -> Delivery:
-    ref = text_at(payload, "ref")
-    after = commit_or_none(text_at(payload, "after"))
-    if after is None or payload.get("deleted") is True:
-        return Ignored(f"{ref} was deleted")
-    if not is_branch_or_tag(ref):
-        return Ignored(f"{ref} is neither a branch nor a tag")
-    if ref.startswith("refs/tags/"):
-        # `after` of an annotated tag is the tag object; `head_commit` is the commit that it stands for.
-        after = commit_or_none(text_at(payload, "head_commit", "id") or after) or after
-    before = text_at(payload, "before")
-    pusher = text_at(payload, "pusher", "name") or text_at(payload, "sender", "login")
-    return Pushed([PushedRef(ref, commit_or_none(before) if before else None, after, pusher[:MAX_PUSHER], delivery)])

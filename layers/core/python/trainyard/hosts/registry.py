@@ -12,6 +12,11 @@ from trainyard.model.text import Text
 # Dotted paths, so that a function imports only the host it serves.
 HOSTS = {
     "github": "trainyard.hosts.github:GitHub",
+    "gitlab": "trainyard.hosts.gitlab:GitLab",
+    "gitea": "trainyard.hosts.gitea:Gitea",
+    "forgejo": "trainyard.hosts.gitea:Forgejo",
+    "gitee": "trainyard.hosts.gitee:Gitee",
+    "codecommit": "trainyard.hosts.codecommit:CodeCommit",
 }
 
 

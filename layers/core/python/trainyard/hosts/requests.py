@@ -50,9 +50,10 @@ def send_json(
         else:
             if status < 300:
                 return _json_or_none(answer)
-            reason = f"{status} {answer[:200].decode(errors='replace')}".strip()
+            text = answer.decode(errors="replace")
             if status not in _PASSING:
-                raise HostRefusedError(f"{urlsplit(url).hostname} answered {reason}")
+                raise HostRefusedError(urlsplit(url).hostname or "", status, text)
+            reason = f"{status} {text[:200]}".strip()
         if attempt + 1 < TRIES:
             sleep(_pause(attempt, retry_after))
     raise HostUnavailableError(f"{urlsplit(url).hostname} did not take the request in {TRIES} tries: {reason}")

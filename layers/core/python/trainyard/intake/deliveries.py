@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from trainyard.hosts.contract import GitHost, Ignored, Ping, PushedRef
+from trainyard.hosts.contract import Delivery, GitHost, Ignored, Ping, PushedRef
 from trainyard.hosts.registry import host
 from trainyard.model.errors import NotFound, TooLarge, Unauthenticated
 from trainyard.model.ids import push_id
-from trainyard.model.repository import FULL_NAME, Push, RepositoryKind
+from trainyard.model.repository import FULL_NAME, Push, Repository, RepositoryKind
 from trainyard.model.text import Text
 from trainyard.store import State, layout
+from trainyard.store.objects import ObjectMissingError
 from trainyard.store.secrets import webhook_secret_name
 from trainyard.store.table import AlreadyThereError
 
+CODECOMMIT = "codecommit"
 MAX_BODY_BYTES = 25_000_000
 """GitHub's own limit, the largest of all hosts. (A function takes 6 MB, so a larger one does not even reach us.)"""
 # A copy is kept for people to look at; what proves who sent it is not theirs to see.
@@ -55,22 +58,74 @@ def receive_delivery(
             )
         )
     git_host = host(host_name)
-    _verify(state, git_host, repository_name, headers, body, now)
+    secret = _verify(state, git_host, repository_name, headers, body, now)
     read = git_host.read(headers, body)
+    # Gitee writes the secret into the body, too.
+    shown = body.replace(secret.encode(), b"***")
+    return _received(state, read, repository_name, _evidence(host_name, repository_name, headers, shown, now), now)
+
+
+def receive_event(state: State, event: dict[str, Any], now: datetime) -> Receipt:
+    """Store the push that an EventBridge event of CodeCommit tells of. Whose event it is AWS itself vouches for.
+
+    An event of a repository that nobody connected is ignored: the rule cannot know which ones are.
+
+    Raises:
+        InvalidInput: it is no event of CodeCommit.
+    """
+    body = json.dumps(event).encode()
+    read = host(CODECOMMIT).read({}, body)
+    if isinstance(read, Ignored):
+        return Receipt("ignored", reason=read.reason)
+    name = connected_repository(
+        state, codecommit_address(str(event.get("region")), str(event["detail"].get("repositoryName")))
+    )
+    repository = state.table.repository(name) if name else None
+    if repository is None or repository.host != CODECOMMIT:
+        return Receipt("ignored", reason="not connected")
+    return _received(state, read, repository.full_name, _evidence(CODECOMMIT, repository.full_name, {}, body, now), now)
+
+
+def codecommit_address(region: str, name: str) -> str:
+    """The one clone address of a CodeCommit repository over https."""
+    return f"https://git-codecommit.{region}.amazonaws.com/v1/repos/{name}"
+
+
+def remember_connection(state: State, repository: Repository) -> bool:
+    """Note whose events those of this clone address are. False if the address is connected to another repository."""
+    record = json.dumps({"repository": repository.full_name}).encode()
+    if state.objects.put(_connection_key(repository.clone_url), record, "application/json", if_absent=True):
+        return True
+    return connected_repository(state, repository.clone_url) == repository.full_name
+
+
+def connected_repository(state: State, clone_url: str) -> str | None:
+    """Full name of the repository that was connected under the address."""
+    try:
+        return str(json.loads(state.objects.get(_connection_key(clone_url)))["repository"])
+    except ObjectMissingError:
+        return None
+
+
+def _connection_key(clone_url: str) -> str:
+    return layout.connection_key(hashlib.sha256(clone_url.encode(errors="surrogatepass")).hexdigest())
+
+
+def _received(state: State, read: Delivery, repository_name: str, evidence: bytes, now: datetime) -> Receipt:
     match read:
         case Ping():
             return Receipt("ping")
         case Ignored(reason=reason):
             return Receipt("ignored", reason=reason)
     pushes = [_push(repository_name, pushed, now) for pushed in read.refs]
-    evidence = _evidence(host_name, repository_name, headers, body, now)
     stored = [push.id for push in pushes if _store(state, push, evidence)]
     return Receipt("push", stored) if stored else Receipt("repeated", [push.id for push in pushes])
 
 
 def _verify(
     state: State, git_host: GitHost, repository_name: str, headers: Mapping[str, str], body: bytes, now: datetime
-) -> None:
+) -> str:
+    """The secret with which the delivery was signed."""
     repository = state.table.repository(repository_name) if FULL_NAME.fullmatch(repository_name) else None
     if repository is None or repository.host != git_host.name or repository.kind is not RepositoryKind.PROJECT:
         raise NotFound(
@@ -90,6 +145,7 @@ def _verify(
             )
         )
     git_host.verify(headers, body, secret, now)
+    return secret
 
 
 def _push(repository_name: str, pushed: PushedRef, now: datetime) -> Push:

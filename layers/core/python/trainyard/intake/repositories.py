@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.hosts.addresses import checked_address
+from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
 from trainyard.hosts.registry import host
+from trainyard.intake.deliveries import CODECOMMIT, remember_connection
 from trainyard.intake.permissions import require_scope, writable_repository
 from trainyard.model.errors import Conflict, Forbidden, InvalidInput
 from trainyard.model.repository import FULL_NAME, AccessToken, Repository, RepositoryKind, Scope, Visibility
@@ -51,6 +53,8 @@ class Created:
     """Where the git host sends its webhooks; empty where nothing needs to be set up."""
     webhook_secret: str
     """Shown this once; empty where nobody needs to see it."""
+    note: Text | None = None
+    """What the user still has to do, or why it was not done for them."""
 
 
 def create_repository(
@@ -66,7 +70,11 @@ def create_repository(
         Conflict: there is one of that name.
     """
     known = require_scope(token, Scope.WRITE)
+    if wanted.host == CODECOMMIT:
+        # It is read with the installation's own rights, so whoever connects it must be the one who gave them.
+        require_scope(known, Scope.OPERATE)
     repository = _repository(known, wanted, now or datetime.now(UTC))
+    _check_connection(state, repository)
     try:
         state.table.create_repository(repository)
     except AlreadyThereError:
@@ -81,9 +89,9 @@ def create_repository(
         return _on_our_host(state, repository)
     if wanted.host_token:
         state.secrets.put(host_token_name(repository.full_name), wanted.host_token)
-    if repository.kind is not RepositoryKind.PROJECT:
+    if repository.kind is not RepositoryKind.PROJECT or repository.host == CODECOMMIT:
         return Created(repository, "", "")
-    return Created(repository, webhook_address(repository, public_url), _new_secret(state, repository))
+    return _with_webhook(state, repository, wanted.host_token, public_url)
 
 
 def renew_webhook_secret(state: State, full_name: str, token: AccessToken | None, public_url: str) -> Created:
@@ -157,6 +165,45 @@ def _addresses(wanted: NewRepository, full_name: str) -> tuple[str, str]:
             details={"field": "clone_url"},
         )
     return f"{root}/{full_name}.git", f"{root}/api"
+
+
+def _check_connection(state: State, repository: Repository) -> None:
+    """CodeCommit's events name the clone address only, so one address is one repository here."""
+    if repository.host != CODECOMMIT:
+        return
+    host(CODECOMMIT).fetch_address(repository, "checked:only")
+    if not remember_connection(state, repository):
+        raise Conflict(
+            Text(
+                en=f"{repository.clone_url} is connected already, to another repository here.",
+                zh=f"{repository.clone_url} 已关联到此处的另一个仓库。",
+            ),
+            code="already_exists",
+        )
+
+
+def _with_webhook(state: State, repository: Repository, host_token: str, public_url: str) -> Created:
+    """The webhook is made on the host where its token allows that; else the user is told what to enter there."""
+    address, secret = webhook_address(repository, public_url), _new_secret(state, repository)
+    by_hand = Text(
+        en="Add a webhook with this address and secret in the repository's settings on its host.",
+        zh="请在 Git 平台的仓库设置中，使用此地址和密钥添加 Webhook。",
+    )
+    if not host_token:
+        return Created(repository, address, secret, by_hand)
+    try:
+        made = host(repository.host).create_webhook(repository, host_token, address, secret)
+    except (HostRefusedError, HostUnavailableError) as error:
+        return Created(
+            repository,
+            address,
+            secret,
+            Text(
+                en=f"The webhook could not be made with this token ({error}). {by_hand.en}",
+                zh=f"无法使用此令牌创建 Webhook（{error}）。{by_hand.zh}",
+            ),
+        )
+    return Created(repository, address, "") if made else Created(repository, address, secret, by_hand)
 
 
 def _on_our_host(state: State, repository: Repository) -> Created:

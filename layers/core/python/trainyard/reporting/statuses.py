@@ -47,7 +47,7 @@ def report_run(state: State, run_id: str, token: str = "", at: datetime | None =
         return
     repository = state.table.repository(run.project)
     secret = state.secrets.get(host_token_name(run.project)) if repository else None
-    if repository is None or not secret:
+    if repository is None or (not secret and host(repository.host).needs_token):
         return
     now = at or datetime.now(UTC)
     held = state.table.change_run(run_id, lambda known: lifecycle.claim_reporting(known, token, now, LEASE))
@@ -56,7 +56,7 @@ def report_run(state: State, run_id: str, token: str = "", at: datetime | None =
             return
         told = _telling(held)
         if held.reported != told:
-            _tell(repository, secret, held)
+            _tell(repository, secret or "", held)
         held = _note(state, held, told, at or datetime.now(UTC))
 
 

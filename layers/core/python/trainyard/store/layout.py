@@ -75,6 +75,11 @@ def delivery_key(push_id: str) -> str:
     return f"deliveries/{push_id}.json"
 
 
+def connection_key(digest: str) -> str:
+    """Which repository was connected under a clone address; `digest` is of the address."""
+    return f"connections/{digest}.json"
+
+
 def submission_key(digest: str) -> str:
     """Which run an idempotency key stands for; `digest` is of who used it, where, and the key."""
     return f"submissions/{digest}.json"

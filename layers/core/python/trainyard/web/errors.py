@@ -57,15 +57,15 @@ def answered(act: Callable[[], Answer], language: Language) -> dict[str, Any]:
 
 
 def _body(code: str, message: Text, details: dict[str, object], language: Language) -> dict[str, object]:
-    return {"code": code, "message": message.in_language(language), "details": _plain(details, language)}
+    return {"code": code, "message": message.in_language(language), "details": in_language(details, language)}
 
 
-def _plain(value: object, language: Language) -> object:
-    """Details may hold texts of their own, at any depth."""
+def in_language(value: object, language: Language) -> object:
+    """`value` with every text in it, at any depth, in one language."""
     if isinstance(value, Text):
         return value.in_language(language)
     if isinstance(value, dict):
-        return {name: _plain(inner, language) for name, inner in value.items()}
+        return {name: in_language(inner, language) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner, language) for inner in value]
+        return [in_language(inner, language) for inner in value]
     return value

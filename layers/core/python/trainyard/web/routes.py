@@ -22,11 +22,12 @@ from trainyard.model.catalogue import load_catalogue
 from trainyard.model.errors import InvalidInput, NotFound
 from trainyard.model.repository import AccessToken, Repository, RepositoryKind, Scope
 from trainyard.model.run import Origin, Run
-from trainyard.model.text import Text
+from trainyard.model.text import Language, Text
 from trainyard.store import State, layout
 from trainyard.store.access import issue_token
 from trainyard.store.objects import ObjectMissingError
-from trainyard.web.messages import MAX_ANSWER_BYTES, Answer, Request
+from trainyard.web.errors import in_language
+from trainyard.web.messages import MAX_ANSWER_BYTES, Answer, Request, preferred_language
 
 LARGEST_LIST = 200
 _DEFAULT_LIST = 50
@@ -51,6 +52,10 @@ class Call:
     @property
     def repository(self) -> str:
         return f"{self.place['owner']}/{self.place['name']}"
+
+    @property
+    def language(self) -> Language:
+        return preferred_language(self.request.headers)
 
     def run(self) -> Run:
         return readable_run(self.state.table, self.place["run"], self.token)
@@ -292,8 +297,11 @@ def show(run: Run) -> dict[str, Any]:
 
 def _created(call: Call, wanted: NewRepository) -> Answer:
     made = create_repository(call.state, call.token, wanted, call.request.public_url)
-    webhook = {"address": made.webhook_address, "secret": made.webhook_secret} if made.webhook_secret else None
-    return Answer(201, {"repository": _repository(made.repository), "webhook": webhook})
+    webhook = None
+    if made.webhook_address:
+        # Without a secret there is nothing to enter anywhere: the webhook was made with the host's token.
+        webhook = {"address": made.webhook_address, "secret": made.webhook_secret or None, "note": made.note}
+    return Answer(201, {"repository": _repository(made.repository), "webhook": in_language(webhook, call.language)})
 
 
 def _repositories(call: Call, kind: RepositoryKind | None) -> Answer:
