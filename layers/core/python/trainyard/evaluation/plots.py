@@ -32,7 +32,7 @@ def curves_of(metrics: Metrics, names: Sequence[str]) -> list[Curve]:
     for number, group in enumerate(metrics.groups):
         for name in names:
             points = [
-                (x, point.value) for x, point in _placed(group.series.get(name, [])) if math.isfinite(point.value)
+                (x, point.value) for x, point in _placed(group.series.get(name, [])) if abs(point.value) < _LARGEST
             ]
             if points:
                 curves.append(Curve(f"{name} #{number + 1}" if many else name, points))
