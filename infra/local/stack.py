@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -131,6 +132,8 @@ class Stack:
     def _start(self) -> None:
         from infra.local.deploy.stack import deploy, functions
 
+        if not self._keep:
+            self._forget()
         ports = self._remembered_ports()
         self._emulator.start()
         endpoint, api = self._emulator.endpoint, self._emulator.api
@@ -162,6 +165,12 @@ class Stack:
         )
         self._write_down()
 
+    def _forget(self) -> None:
+        """Remove what an earlier stack of this name left: its rows are gone, so nothing may refer to them."""
+        (self.folder / "batch.json").unlink(missing_ok=True)
+        for part in ("git", "batch"):
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+
     def _run(self, name: str, *arguments: str) -> dict[str, Any]:
         argv = [sys.executable, "-m", f"infra.local.{name}", *arguments]
         log = self.folder / f"{name}.log"
@@ -174,8 +183,6 @@ class Stack:
         config = self.folder / "batch-config.json"
         config.write_text(json.dumps(_batch_config(endpoint, self._cache)))
         state = self.folder / "batch.json"
-        if not self._keep:
-            state.unlink(missing_ok=True)
         return [
             *("--port", str(port), "--state", str(state), "--work-dir", str(self.folder / "batch")),
             *("--config", str(config), "--aws-endpoint", endpoint, "--event-source", BATCH_EVENTS, "--ship-logs"),

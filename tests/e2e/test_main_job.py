@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -147,6 +149,8 @@ def test_from_push_to_verdict_and_on_from_a_form(stack: Stack, user: User) -> No
     assert "epoch: 3 step: 10" in log["text"]
     assert log["end"]
 
+    check_command_line(stack, user, run, tree.parent / "downloaded")
+
     form = {
         "训练名称": "finetune",
         "code_dir": "train/trainDir",
@@ -168,6 +172,20 @@ def test_from_push_to_verdict_and_on_from_a_form(stack: Stack, user: User) -> No
     with pytest.raises(ApiError) as gone:
         user.api.get(f"/v1/runs/{again['id']}")
     assert gone.value.status == 404
+
+
+def check_command_line(stack: Stack, user: User, run: Any, folder: Path) -> None:
+    def trainyard(*words: str) -> str:
+        environment = {"TRAINYARD_URL": stack.addresses.api, "TRAINYARD_TOKEN": user.token, "LANG": "C.UTF-8"}
+        program = [sys.executable, "-c", "from trainyard.cli import main; main()", *words]
+        return subprocess.run(program, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert run["id"] in trainyard("list", "ada/lenet")
+    assert json.loads(trainyard("show", run["id"]))["state"] == "succeeded"
+    assert "epoch: 3 step: 10" in trainyard("logs", "-f", run["id"])
+    assert "accuracy" in json.loads(trainyard("metrics", run["id"]))["groups"][0]["series"]
+    trainyard("download", run["id"], str(folder))
+    assert (folder / "model.ckpt").read_bytes() == b"weights"
 
 
 def test_a_script_that_fails_says_why(user: User) -> None:

@@ -91,6 +91,7 @@ class RunMachine(RuleBasedStateMachine):
             phase=phase,
             at=self.now,
             ended_as=ended if phase is JobPhase.FAILED else None,
+            started_at=self.now - timedelta(seconds=30),
         )
         self._set(lifecycle.observe(self.run, seen))
 

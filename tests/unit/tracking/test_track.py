@@ -58,6 +58,17 @@ def test_events_out_of_order_end_the_same(queued: State) -> None:
     assert (run.state, run.version) == (RunState.SUCCEEDED, 1)
 
 
+def test_an_end_that_is_heard_first_still_shows_the_beginning(queued: State) -> None:
+    leave_result(queued, Ending.SUCCEEDED, exit_code=0)
+    run = track_job(queued, status(JobPhase.SUCCEEDED, started_at=NOW), NOW + timedelta(seconds=3))
+    assert run is not None
+    assert [(step.state.value, step.at) for step in run.timeline] == [
+        ("running", NOW),
+        ("succeeded", NOW + timedelta(seconds=3)),
+    ]
+    assert track_job(queued, status(JobPhase.RUNNING), NOW) == run
+
+
 def test_a_job_that_is_not_ours_is_ignored(queued: State) -> None:
     assert track_job(queued, status(JobPhase.RUNNING, run_id="somebody-elses"), NOW) is None
     other = status(JobPhase.RUNNING, job=Job(backend="aws_batch", id="job-2"))

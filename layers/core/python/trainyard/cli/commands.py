@@ -39,7 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "show", _show, "one run", "run")
     logs = _command(commands, "logs", _logs, "what a run printed", "run")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
-    _command(commands, "metrics", _metrics, "a run's metrics", "run")
+    metrics = _command(commands, "metrics", _metrics, "metrics of a run, or of a log or metrics file")
+    metrics.add_argument("source", metavar="FILE|RUN", help="a file on this machine, or the id of a run")
+    metrics.add_argument("--json", action="store_true", help="as JSON; the default, and the only form so far")
     _command(commands, "stop", _stop, "stop a run", "run")
     _command(commands, "rerun", _rerun, "run it again: same commit, same inputs", "run")
     download = _command(commands, "download", _download, "what a run left in its output folder", "run")
@@ -88,7 +90,13 @@ def _logs(options: argparse.Namespace) -> None:
 
 
 def _metrics(options: argparse.Namespace) -> None:
-    _print(_client(options).get(f"/v1/runs/{options.run}/metrics"))
+    path = Path(options.source)
+    if path.is_file():
+        from trainyard.logs.laptop import read_file
+
+        _print(json.loads(read_file(path).to_json()))
+    else:
+        _print(_client(options).get(f"/v1/runs/{options.source}/metrics"))
 
 
 def _stop(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus, SubmissionRefusedError
@@ -121,8 +121,13 @@ def status_of(detail: Any) -> JobStatus:
         end=_end(reason, exit_code, has_attempt=bool(attempts)) if phase is JobPhase.FAILED else None,
         exit_code=exit_code,
         reason=reason,
+        started_at=_time(attempts[-1].get("startedAt") if attempts and ended else detail.get("startedAt")),
         waiting=_WAITING if phase is JobPhase.QUEUED else None,
     )
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
 def _end(reason: str, exit_code: int | None, *, has_attempt: bool) -> JobEnd:

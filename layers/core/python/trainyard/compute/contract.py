@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -62,6 +62,8 @@ class JobStatus(BaseModel):
     exit_code: int | None = None
     reason: str = ""
     """The backend's own words."""
+    started_at: datetime | None = None
+    """When the present or last attempt began to run."""
     waiting: Text | None = None
     """For a job that is queued: why, and what would change it."""
 

@@ -53,6 +53,8 @@ class Observation(BaseModel):
     exit_code: int | None = None
     failure: FailureReason | None = None
     waiting: Text | None = None
+    started_at: datetime | None = None
+    """When the attempt began to run, where the backend says so with a later phase."""
 
 
 _STATE_OF_PHASE = {
@@ -110,7 +112,7 @@ def observe(run: Run, seen: Observation) -> Run:
     if (seen.attempt, state) == (run.attempt, run.state):
         return run if seen.waiting == run.waiting else _change(run, seen.at, waiting=seen.waiting)
     return _move(
-        run,
+        _caught_up(run, seen, state),
         state,
         seen.at,
         attempt=seen.attempt,
@@ -119,6 +121,16 @@ def observe(run: Run, seen: Observation) -> Run:
         failure=seen.failure,
         claim=None,
     )
+
+
+def _caught_up(run: Run, seen: Observation, state: RunState) -> Run:
+    """Of a short run the end may be heard before the beginning; the timeline shows both all the same."""
+    known = {(step.state, step.attempt) for step in run.timeline}
+    if not state.is_final or seen.started_at is None or (RunState.RUNNING, seen.attempt) in known:
+        return run
+    earliest = run.timeline[-1].at if run.timeline else run.created_at
+    step = Transition(state=RunState.RUNNING, attempt=seen.attempt, at=max(seen.started_at, earliest))
+    return run.model_copy(update={"timeline": [*run.timeline, step]})
 
 
 def request_stop(run: Run, by: str, at: datetime) -> Run:

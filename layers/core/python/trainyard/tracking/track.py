@@ -73,7 +73,14 @@ def _result(objects: Objects, status: JobStatus) -> AttemptResult | None:
 
 
 def _observation(status: JobStatus, at: datetime, run: Run, result: AttemptResult | None) -> Observation:
-    seen = Observation(job_id=status.job.id, attempt=status.attempt, phase=status.phase, at=at, waiting=status.waiting)
+    seen = Observation(
+        job_id=status.job.id,
+        attempt=status.attempt,
+        phase=status.phase,
+        at=at,
+        waiting=status.waiting,
+        started_at=status.started_at,
+    )
     if status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
         return seen
     ended_as = _final_state(status, run, result)
