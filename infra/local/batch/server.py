@@ -1,5 +1,6 @@
 """The embedded stack's AWS Batch: its wire on a loopback port, its jobs as processes of this machine."""
 
+import contextlib
 import shutil
 import tempfile
 import threading
@@ -231,7 +232,9 @@ class _Http:
 
     def stop(self) -> None:
         self.stopped = True
-        self._server.trigger.pull_trigger()
+        # Its loop may have looked at `stopped` by itself already and closed what would wake it.
+        with contextlib.suppress(OSError):
+            self._server.trigger.pull_trigger()
         self._thread.join(10.0)
 
 

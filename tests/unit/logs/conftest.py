@@ -13,7 +13,8 @@ from trainyard.store.objects import Objects
 RUN = "run-0123456789abcdefghjkmn"
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: moto clears its memory only when the outermost mock begins.
+@pytest.fixture(scope="module")
 def bucket() -> Iterator[Objects]:
     import boto3
     from moto import mock_aws
