@@ -17,6 +17,7 @@ from infra.local.deploy.errors import CannotTranslate
 from infra.local.deploy.template import Template, references
 from trainyard.model.text import Text
 
+_ONLY_TLS = {"Bool": {"aws:SecureTransport": "false"}}
 IMAGE_LAYER = "LocalImageDependencies"
 IMAGE_LAYER_CONTENT = "local:image-dependencies"  # the packager's word for dependencies.IMAGES
 
@@ -48,6 +49,7 @@ def after_transform(template: Template, surroundings: Surroundings) -> None:
     """Every translation of a plain template, in place."""
     expand_api_bodies(template)
     use_this_python(template)
+    allow_plain_http(template)
     delegate_batch(template, surroundings)
     tell_functions(template, surroundings)
     drop_unwatched(template)
@@ -115,6 +117,19 @@ def use_this_python(template: Template) -> None:
     for _, layer in _resources(template, "AWS::Lambda::LayerVersion"):
         layer["Properties"].pop("CompatibleRuntimes", None)
         layer["Properties"].pop("CompatibleArchitectures", None)
+
+
+def allow_plain_http(template: Template) -> None:
+    """The emulator speaks plain HTTP on loopback: the statements that refuse everything but TLS would refuse all."""
+    for kind in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+        for _, policy in _resources(template, kind):
+            document = policy["Properties"]["PolicyDocument"]
+            document["Statement"] = [each for each in document["Statement"] if each.get("Condition") != _ONLY_TLS]
+    template["Resources"] = {
+        name: each
+        for name, each in template["Resources"].items()
+        if each.get("Properties", {}).get("PolicyDocument", {}).get("Statement") != []
+    }
 
 
 def delegate_batch(template: Template, surroundings: Surroundings) -> None:

@@ -116,3 +116,16 @@ def test_the_transform_says_why_it_refuses():
     broken["Transform"] = "AWS::Serverless-2016-10-31"
     with pytest.raises(CannotTranslate, match="F"):
         transform(broken, {})
+
+
+def test_policies_that_refuse_plain_http_are_left_out_and_others_stay():
+    only_tls = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    allow = {"Effect": "Allow", "Condition": {"ArnEquals": {"aws:SourceArn": "rule"}}}
+    template = resources(
+        Bucket={"Type": "AWS::S3::BucketPolicy", "Properties": {"PolicyDocument": {"Statement": [only_tls]}}},
+        Queue={"Type": "AWS::SQS::QueuePolicy", "Properties": {"PolicyDocument": {"Statement": [allow, only_tls]}}},
+    )
+    translations.allow_plain_http(template)
+    assert template["Resources"] == {
+        "Queue": {"Type": "AWS::SQS::QueuePolicy", "Properties": {"PolicyDocument": {"Statement": [allow]}}}
+    }
