@@ -3,6 +3,9 @@ from __future__ import annotations
 import gzip
 import zlib
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from trainyard.logs.index import index_run
 from trainyard.logs.live import load_index, read_lines, read_log
@@ -111,3 +114,16 @@ def test_metrics_files_among_the_outputs_count_and_checkpoints_are_left_alone(ob
     index_run(objects, RUN, 1)
     (group,) = Metrics.from_json(objects.get(layout.metrics_key(RUN))).groups
     assert set(group.series) == {"loss", "val_accuracy", "f1"}
+
+
+def test_what_was_tracked_with_aim_counts(objects, ship):
+    pytest.importorskip("aimrocks")
+    repository = Path(__file__).parents[2] / "data" / "aim"
+    ship(b"no metrics here\n")
+    for path in repository.rglob("*"):
+        if path.is_file():
+            objects.put_file(layout.aim_prefix(RUN) + path.relative_to(repository).as_posix(), path)
+    index_run(objects, RUN, 1)
+    (group,) = Metrics.from_json(objects.get(layout.metrics_key(RUN))).groups
+    assert group.parameters["lr"] == 0.01
+    assert [point.epoch for point in group.series["val_accuracy"]] == [1, 2, 3]

@@ -26,6 +26,7 @@ from trainyard.store.objects import ObjectMissingError, Objects, ObjectWriter
 _ENTRY_BYTES = 256 << 10
 _LARGEST_MEMBER = 4 << 20
 _LARGEST_FILE = 128 << 20
+_LARGEST_REPOSITORY = 400 << 20
 _MOST_FILES = 200
 _DAMAGED = "\n[%d: this part of the log was damaged in storage]\n"
 
@@ -119,7 +120,7 @@ def index_run(objects: Objects, run_id: str, attempts: int | None = None) -> Log
             for chunk, member in fetch(objects, list_chunks(objects, run_id, number)):
                 archive.add(chunk.offset, member)
         index = archive.finish()
-    metrics = merged(scanner.finish(), _metrics_of_outputs(objects, run_id))
+    metrics = merged(scanner.finish(), _metrics_of_outputs(objects, run_id) | _metrics_of_aim(objects, run_id))
     objects.put(layout.metrics_key(run_id), metrics.to_json(), content_type="application/json")
     # Written last: readers take the archive only when its index is there.
     objects.put(layout.log_index_key(run_id), index.to_json(), content_type="application/json")
@@ -144,6 +145,24 @@ def _metrics_of_outputs(objects: Objects, run_id: str) -> dict[str, Metrics]:
             if metrics is not None and metrics.groups:
                 found[name] = metrics
     return found
+
+
+def _metrics_of_aim(objects: Objects, run_id: str) -> dict[str, Metrics]:
+    """What the script tracked with Aim; nothing where it did not, or where that is too large to fetch."""
+    prefix = layout.aim_prefix(run_id)
+    entries = [entry for entry in objects.find(prefix) if "/.aim/" in entry.key]
+    if not entries or sum(entry.size for entry in entries) > _LARGEST_REPOSITORY:
+        return {}
+    from trainyard.logs.readers.aim import aim_metrics, read_aim
+
+    with TemporaryDirectory() as folder:
+        for entry in entries:
+            path = (Path(folder) / entry.key.removeprefix(prefix)).resolve()
+            if path.is_relative_to(Path(folder).resolve()):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                objects.get_file(entry.key, path)
+        metrics = aim_metrics(read_aim(Path(folder)))
+    return {"aim": metrics} if metrics.groups else {}
 
 
 def _may_hold_metrics(name: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from trainyard.logs.metrics import MetricScanner
+from trainyard.logs.readers.aim import aim_metrics, read_aim
 from trainyard.logs.readers.files import HEAD_BYTES, reader_of
 from trainyard.logs.recorder import POINTS_KEPT, Recorder
 from trainyard.model.errors import InvalidInput, NotFound
@@ -20,7 +21,7 @@ _MOST_FILES = 200
 
 
 def read_file(path: Path, points_kept: int | None = POINTS_KEPT) -> Metrics:
-    """The metrics in a log (also compressed), a metrics file of any known kind, or all such files of a folder.
+    """The metrics in a log (also compressed), a metrics file of any known kind, all those of a folder; an Aim repository.
 
     Args:
         points_kept: downsample series that are longer. None: every point.
@@ -32,6 +33,8 @@ def read_file(path: Path, points_kept: int | None = POINTS_KEPT) -> Metrics:
     if not path.exists():
         raise NotFound(Text(en=f"There is no file {path}.", zh=f"没有文件 {path}。"))
     try:
+        if (path / ".aim").is_dir():
+            return aim_metrics(read_aim(path))
         if path.is_dir():
             return merged(Metrics(), read_folder(path, points_kept))
         with path.open("rb") as file:
