@@ -21,7 +21,7 @@ _MOST_FILES = 200
 
 
 def read_file(path: Path, points_kept: int | None = POINTS_KEPT) -> Metrics:
-    """The metrics in a log (also compressed), a metrics file of any known kind, all those of a folder; an Aim repository.
+    """The metrics in a log (also compressed), a metrics file of a known kind, all those of a folder; an Aim repository.
 
     Args:
         points_kept: downsample series that are longer. None: every point.
