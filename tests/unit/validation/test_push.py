@@ -319,3 +319,13 @@ def test_a_private_input_of_another_is_told_in_the_words_of_a_missing_one(rig: R
 
     said = [rig.findings(each)[0]["message"]["en"] for each in (run, other)]
     assert said[0].replace("digits", "nothing") == said[1]
+
+
+def test_the_tutorials_misspelt_data_file_is_a_warning(rig: Rig) -> None:
+    rig.register("demo/digits", RepositoryKind.DATASET).commit({"train/train-lables-idx1-ubyte": "x"})
+    (run,) = rig.pushed({**PROJECT, "trainyard.yaml": WITH_INPUT})
+
+    assert (run.state, run.findings.warnings) == (RunState.ADMITTED, 1)
+    (finding,) = rig.findings(run)
+    assert (finding["rule"], finding["file"], finding["line"]) == ("idx-name", "trainyard.yaml", 11)
+    assert "train-labels-idx1-ubyte" in finding["fix"]["en"]

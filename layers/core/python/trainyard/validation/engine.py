@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
-from trainyard.model.catalogue import Catalogue, load_catalogue
+from trainyard.model.catalogue import Catalogue
 from trainyard.model.finding import Finding, Severity
 from trainyard.model.text import Text
 from trainyard.validation.rules import all_rules, rule
@@ -23,35 +23,29 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What the rules said about a commit."""
+class CheckedCommit:
+    """What concerns every run of a commit, and the runs that its run file describes."""
 
     run_file: ReadRunFile
-    of_repository: list[Finding] = field(default_factory=list)
-    """Concern every run: the files of the commit, and the run file itself."""
-    of_runs: dict[str, list[Finding]] = field(default_factory=dict)
-    """By the name of the run."""
-
-    def findings(self) -> list[Finding]:
-        """All of them by place, each once although two runs may share it."""
-        return ordered([*self.of_repository, *(finding for found in self.of_runs.values() for finding in found)])
+    findings: list[Finding]
+    """About the files of the commit, and the run file itself."""
 
 
 def check(snapshot: Snapshot, catalogue: Catalogue | None = None, documentation: str | None = None) -> list[Finding]:
-    """Everything that is wrong with the commit, in the order of files and lines.
+    """Everything that is wrong with the commit and all its runs, in the order of files and lines.
 
     `documentation`: the address of the page that explains the rules, for each finding's `url`.
     """
-    return documented(check_commit(snapshot, catalogue).findings(), documentation)
+    checked = check_commit(snapshot)
+    views = [RunView.of_file(snapshot, name, checked.run_file, catalogue) for name in checked.run_file.runs]
+    found = [*checked.findings, *(finding for view in views for finding in check_run(view))]
+    return documented(ordered(found), documentation)
 
 
-def check_commit(snapshot: Snapshot, catalogue: Catalogue | None = None) -> Checked:
-    """The findings of the repository and of each run in its run file."""
-    catalogue = catalogue or load_catalogue()
+def check_commit(snapshot: Snapshot) -> CheckedCommit:
+    """The commit without its runs."""
     run_file = read_run_file(snapshot)
-    of_repository = [*(_noted(problem) for problem in run_file.problems), *check_repository(snapshot)]
-    views = {name: RunView.of_file(snapshot, name, run_file, catalogue) for name in run_file.runs}
-    return Checked(run_file, of_repository, {name: check_run(view) for name, view in views.items()})
+    return CheckedCommit(run_file, [*(_noted(problem) for problem in run_file.problems), *check_repository(snapshot)])
 
 
 def check_repository(snapshot: Snapshot) -> list[Finding]:

@@ -15,7 +15,7 @@ from trainyard.store import State
 from trainyard.store.table import MAX_RUNS_PER_PUSH
 from trainyard.validation.checkout import Fetched, Unavailable, fetched_repository
 from trainyard.validation.decision import Decision, store_decision
-from trainyard.validation.engine import Checked, check_commit
+from trainyard.validation.engine import CheckedCommit, check_commit, check_run
 from trainyard.validation.fetch import fetch_history
 from trainyard.validation.inputs import pin_inputs
 from trainyard.validation.rules.run_file import RunFileValue
@@ -52,10 +52,10 @@ def _decide(state: State, push: Push, repository: Repository, fetched: Fetched) 
     """The runs that the push starts, each with its objects written."""
     checked = check_commit(fetched.snapshot)
     if not checked.run_file.runs:
-        return [_record(state, push, repository, Decision(NAMELESS_RUN, checked.of_repository), None)]
+        return [_record(state, push, repository, Decision(NAMELESS_RUN, checked.findings), None)]
     names = _started(push, fetched, checked)
     if len(names) > MAX_RUNS_PER_PUSH:
-        decision = Decision(NAMELESS_RUN, [*checked.of_repository, _too_many(checked.run_file.path)])
+        decision = Decision(NAMELESS_RUN, [*checked.findings, _too_many(checked.run_file.path)])
         return [_record(state, push, repository, decision, None)]
     return [
         _record(state, push, repository, _decision(state, repository, fetched, checked, name), fetched)
@@ -63,7 +63,7 @@ def _decide(state: State, push: Push, repository: Repository, fetched: Fetched) 
     ]
 
 
-def _started(push: Push, fetched: Fetched, checked: Checked) -> list[str]:
+def _started(push: Push, fetched: Fetched, checked: CheckedCommit) -> list[str]:
     """The names of the runs that this push starts. Where it cannot be told which paths it touched, all count."""
     runs = checked.run_file.runs
     needs_paths = any(spec.on.push is not None and spec.on.push.paths is not None for spec in runs.values())
@@ -73,12 +73,12 @@ def _started(push: Push, fetched: Fetched, checked: Checked) -> list[str]:
     return [name for name, spec in runs.items() if started_by(spec.on, push.ref, changed)]
 
 
-def _decision(state: State, repository: Repository, fetched: Fetched, checked: Checked, name: str) -> Decision:
+def _decision(state: State, repository: Repository, fetched: Fetched, checked: CheckedCommit, name: str) -> Decision:
     spec = checked.run_file.runs[name]
     view = RunView.of_file(fetched.snapshot, name, checked.run_file)
     # Nobody but the owner answers for a push: the pusher's name is only what a webhook says.
     pinning = pin_inputs(state, view, repository.owner)
-    findings = [*checked.of_repository, *checked.of_runs[name], *pinning.findings]
+    findings = [*checked.findings, *check_run(view.with_inputs(pinning.inputs)), *pinning.findings]
     return Decision(name, findings, spec, pinning.inputs)
 
 

@@ -42,7 +42,7 @@ def validate_run(state: State, run_id: str) -> Run | None:
 def _check(state: State, run: Run, spec: RunSpec, fetched: Fetched) -> Decision:
     asked = as_pinned_before(state, spec, run.rerun_of) if run.rerun_of else spec
     pinning = pin_inputs(state, RunView.of_request(fetched.snapshot, run.name, asked), run.requested_by)
-    view = RunView.of_request(fetched.snapshot, run.name, spec)
+    view = RunView.of_request(fetched.snapshot, run.name, spec, pinning.inputs)
     findings = [*check_repository(fetched.snapshot), *check_run(view), *pinning.findings]
     return Decision(run.name, findings, spec, pinning.inputs)
 

@@ -7,7 +7,7 @@ import stat
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -144,6 +144,26 @@ class MemorySnapshot(Snapshot):
 
     def _read(self, entry: Entry) -> bytes:
         return self._files[entry.path]
+
+
+class _Subfolder(Snapshot):
+    """A folder of another snapshot as if it were the root."""
+
+    def __init__(self, whole: Snapshot, prefix: str) -> None:
+        self._whole, self._prefix = whole, prefix
+        self.commit = whole.commit
+        inside = {path.removeprefix(prefix): entry for path, entry in whole.entries.items() if path.startswith(prefix)}
+        self.entries = {path: replace(entry, path=path) for path, entry in inside.items()}
+
+    def _read(self, entry: Entry) -> bytes:
+        content = self._whole.read(self._prefix + entry.path)
+        assert content is not None
+        return content
+
+
+def subfolder(whole: Snapshot, prefix: str) -> Snapshot:
+    """`whole` seen from one of its folders. `prefix`: empty for all of it, else with a slash at its end."""
+    return _Subfolder(whole, prefix) if prefix else whole
 
 
 def _name(raw: bytes) -> tuple[str, bool]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from trainyard.model.catalogue import Catalogue, Flavor, Framework, load_catalogue
 from trainyard.model.request import PinnedInput
 from trainyard.model.spec import RunSpec
+from trainyard.validation.requirements_file import RequirementsFile, read_requirements
+from trainyard.validation.script import Script, parse_script, reachable_scripts
 from trainyard.validation.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ class RunView:
     run_file: str = ""
     """Path of the file that describes the run; empty where a form or the API does."""
     document: Document | None = None
-    inputs: tuple[PinnedInput, ...] | None = None
+    inputs: Sequence[PinnedInput] | None = None
     """None where they could not be looked up, as on a laptop."""
 
     @classmethod
@@ -48,19 +51,21 @@ class RunView:
         name: str,
         run_file: ReadRunFile,
         catalogue: Catalogue | None = None,
-        inputs: tuple[PinnedInput, ...] | None = None,
     ) -> RunView:
         """The run of that name in the commit's own run file."""
         catalogue = catalogue or load_catalogue()
         spec = run_file.runs[name]
-        return cls(snapshot, name, spec, catalogue, run_file.path, run_file.document, inputs)
+        return cls(snapshot, name, spec, catalogue, run_file.path, run_file.document)
 
     @classmethod
     def of_request(
-        cls, snapshot: Snapshot, name: str, spec: RunSpec, inputs: tuple[PinnedInput, ...] | None = None
+        cls, snapshot: Snapshot, name: str, spec: RunSpec, inputs: Sequence[PinnedInput] | None = None
     ) -> RunView:
         """A run that a form or the API describes, so that no file does."""
         return cls(snapshot, name, spec, load_catalogue(), inputs=inputs)
+
+    def with_inputs(self, inputs: Sequence[PinnedInput]) -> RunView:
+        return replace(self, inputs=inputs)
 
     def place(self, *path: str | int, of_key: bool = False) -> Place:
         """Where that part of the run's description was written, or the nearest part around it."""
@@ -91,6 +96,23 @@ class RunView:
     def boot_folder(self) -> str:
         return self.boot_path.rpartition("/")[0]
 
+    @property
+    def python(self) -> str:
+        """The version that the image runs, such as `3.11`."""
+        return self.framework.python if self.framework is not None else "3.11"
+
     @cached_property
-    def boot_text(self) -> str | None:
-        return self.snapshot.text(self.boot_path)
+    def boot(self) -> Script | None:
+        """The boot file; None if it is not there or no text."""
+        text = self.snapshot.text(self.boot_path)
+        return None if text is None else parse_script(self.boot_path, text, self.python)
+
+    @cached_property
+    def scripts(self) -> tuple[Script, ...]:
+        """The boot file and the repository's own modules that it imports."""
+        return () if self.boot is None else reachable_scripts(self.snapshot, self.boot, self.python)
+
+    @cached_property
+    def requirements(self) -> RequirementsFile:
+        """Beside the boot file; without lines where there is none."""
+        return read_requirements(self.requirements_path, self.snapshot.text(self.requirements_path) or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from trainyard.model.finding import Finding
+from trainyard.model.finding import Finding, Severity
 from trainyard.model.text import Text
 from trainyard.validation.attributes import lfs_patterns
 from trainyard.validation.fetch import MAX_FILE_BYTES
@@ -49,6 +49,53 @@ class LargeFile(RepositoryRule):
                     "在此仓库用 `git rm --cached` 移除，并加入 .gitignore。",
                 ),
             )
+
+
+class ForbiddenFile(RepositoryRule):
+    id: ClassVar[str] = "forbidden-file"
+    title = Text(en="File of a kind that does not belong in a project", zh="不应放入项目仓库的文件类型")
+    explanation = Text(
+        en="Programs and disk images are never run here, and compiled Python (.pyc) hides what is. A virtual "
+        "environment "
+        "that was committed is one of another machine.",
+        zh="可执行程序和磁盘镜像在此不会被运行，编译后的 Python（.pyc）会掩盖真实内容；提交的虚拟环境属于另一台机器。",
+    )
+    failing = (
+        Example({"tools/setup.exe": b"MZ"}),
+        Example({"__pycache__/train.cpython-311.pyc": b"\1"}),
+        Example({"venv/pyvenv.cfg": "home = /usr/bin\n"}),
+    )
+    passing = (Example({"run.sh": "python train.py\n", "notes.exe.md": "words\n"}),)
+
+    def check(self, snapshot: Snapshot) -> Iterator[Finding]:
+        for path, entry in snapshot.entries.items():
+            name = path.rpartition("/")[2].lower()
+            if not entry.is_file:
+                continue
+            if name.endswith(_PROGRAMS):
+                what = Text(
+                    en="A program or disk image may not be in a project.", zh="项目仓库中不能有程序或磁盘镜像。"
+                )
+            elif name == "pyvenv.cfg":
+                what = Text(en="A virtual environment was committed.", zh="提交了虚拟环境。")
+            elif name.endswith((".pyc", ".pyo")):
+                what = Text(en="Compiled Python was committed.", zh="提交了编译后的 Python 文件。")
+            else:
+                continue
+            severity = Severity.ERROR if name.endswith(_PROGRAMS) else Severity.WARNING
+            folder = path.rpartition("/")[0] if name == "pyvenv.cfg" or "__pycache__" in path else path
+            yield self.finding(
+                Place(path),
+                what,
+                Text(
+                    en=f"Run `git rm -r --cached {folder}` and add it to .gitignore.",
+                    zh=f"请运行 `git rm -r --cached {folder}` 并加入 .gitignore。",
+                ),
+                severity,
+            )
+
+
+_PROGRAMS = (".exe", ".dll", ".msi", ".scr", ".com", ".iso", ".img", ".dmg", ".vmdk", ".apk", ".deb", ".rpm")
 
 
 class Link(RepositoryRule):

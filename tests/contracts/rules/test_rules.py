@@ -1,0 +1,86 @@
+"""Every rule keeps the contract: it is documented in two languages, and its own examples show what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import trainyard.validation.rules as rules_folder
+from trainyard.model.finding import Finding, Severity
+from trainyard.model.text import Text
+from trainyard.validation.engine import check
+from trainyard.validation.rules import REGISTRY, all_rules
+from trainyard.validation.rules.contract import Example, Rule
+from trainyard.validation.rules.documentation import documentation_page
+from trainyard.validation.snapshot import MemorySnapshot
+
+RULES = all_rules()
+FAILING = [(rule, example) for rule in RULES for example in rule.failing]
+PASSING = [(rule, example) for rule in RULES for example in rule.passing]
+
+
+def _id(value: object) -> str | None:
+    return value.id if isinstance(value, Rule) else ""
+
+
+def _findings(example: Example) -> list[Finding]:
+    return check(MemorySnapshot(example.tree(), example.links))
+
+
+def _is_chinese(text: str) -> bool:
+    return re.search(r"[\u4e00-\u9fff]", text) is not None
+
+
+@pytest.mark.parametrize(("rule", "example"), FAILING, ids=_id)
+def test_a_failing_example_is_found_at_its_place(rule: Rule, example: Example) -> None:
+    found = [finding for finding in _findings(example) if finding.rule == rule.id]
+
+    assert found
+    assert all(finding.file for finding in found)
+    if example.line is not None:
+        assert found[0].line == example.line
+    for finding in found:
+        for text in (finding.message, finding.fix):
+            assert text.en
+            assert _is_chinese(text.zh), text.zh
+            assert not re.search(r"\{(\d|shown|name)\}", text.en + text.zh)
+        assert finding.url.endswith(f"#{rule.id}")
+
+
+@pytest.mark.parametrize(("rule", "example"), PASSING, ids=_id)
+def test_a_passing_example_is_not_found_and_has_no_error(rule: Rule, example: Example) -> None:
+    findings = _findings(example)
+
+    assert [finding for finding in findings if finding.rule == rule.id] == []
+    assert [finding for finding in findings if finding.severity is Severity.ERROR] == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=_id)
+def test_it_is_documented(rule: Rule) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.id)
+    for text in (rule.title, rule.explanation):
+        assert isinstance(text, Text)
+        assert text.en
+        assert _is_chinese(text.zh)
+    if not rule.needs_platform:
+        assert rule.failing
+        assert rule.passing
+
+
+def test_the_registry_is_complete() -> None:
+    folder = Path(rules_folder.__file__).parent
+    declared = {
+        found for file in folder.glob("*.py") for found in re.findall(r'id: ClassVar\[str\] = "(.+)"', file.read_text())
+    }
+
+    assert {rule.id: name for name, rule in zip(REGISTRY, RULES, strict=True)} == {name: name for name in REGISTRY}
+    assert declared == set(REGISTRY)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_rule_has_its_section(language: str) -> None:
+    page = documentation_page(language)
+    for rule in RULES:
+        assert f'<a id="{rule.id}"></a>' in page
