@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "web": GROUND | {"store"} | CONTRACTS | STAGES,
     "cli": GROUND | {"store"} | CONTRACTS | STAGES | {"web"},
     "__init__": set(),
+    "__main__": {"cli"},
 }
 TOP_LEVEL = {
     "functions", "infra", "layers", "tests", "template.yaml", "README.md", "pyproject.toml", "uv.lock", "Makefile",

@@ -1,4 +1,4 @@
-"""The commands of `trainyard`. Exit status: 0 done, 1 refused or failed, 2 used wrongly."""
+"""The commands of `trainyard`. Exit status: 0 done, 1 refused or (`check`) errors found, 2 could not be tried."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 
 from trainyard import __version__
 from trainyard.cli.client import ApiError, Client
+from trainyard.model.errors import UserError
+from trainyard.model.text import Language
 
 _POLL_SECONDS = 1.0
 
@@ -21,13 +23,15 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out one command line."""
     options = _parser().parse_args(arguments)
     try:
-        options.act(options)
+        return int(options.act(options) or 0)
+    except UserError as error:
+        print(f"trainyard: {error.message.in_language(_language())}", file=sys.stderr)
+        return 2
     except ApiError as error:
         print(f"trainyard: {error.message}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,6 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--url", default=os.environ.get("TRAINYARD_URL"), help="address of the API (TRAINYARD_URL)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = _command(commands, "check", _check, "what validation would say about a folder or a commit")
+    check.add_argument("path", nargs="?", type=Path, default=Path(), help="a work tree, as it would be committed")
+    check.add_argument("--commit", help="check this commit of the repository there instead")
+    check.add_argument("--format", choices=["text", "json", "sarif"], default="text")
+    check.add_argument("--install-hook", action="store_true", help="check what is pushed, before it is pushed")
     _command(commands, "list", _list, "a project's runs, newest first", "project")
     _command(commands, "show", _show, "one run", "run")
     logs = _command(commands, "logs", _logs, "what a run printed", "run")
@@ -58,11 +67,31 @@ def _command(commands: Any, name: str, act: Any, words: str, *places: str) -> ar
     return command
 
 
+def _check(options: argparse.Namespace) -> int:
+    from trainyard.validation.laptop import check_path, install_hook
+    from trainyard.validation.render import as_json, as_sarif, as_text
+
+    if options.install_hook:
+        print(install_hook(options.path))
+        return 0
+    report = check_path(options.path, options.commit)
+    if options.format == "json":
+        sys.stdout.write(as_json(report.findings))
+    elif options.format == "sarif":
+        sys.stdout.write(as_sarif(report.findings, _language()))
+    else:
+        sys.stdout.write(as_text(report.findings, _language(), colour=sys.stdout.isatty()))
+    return report.exit_status
+
+
+def _language() -> Language:
+    return "zh" if os.environ.get("LANG", "").startswith("zh") else "en"
+
+
 def _client(options: argparse.Namespace) -> Client:
     if not options.url:
         raise ApiError(0, "no_url", "say where the API is: --url https://HOST, or TRAINYARD_URL")
-    language = "zh" if os.environ.get("LANG", "").startswith("zh") else "en"
-    return Client(options.url, os.environ.get("TRAINYARD_TOKEN"), language)
+    return Client(options.url, os.environ.get("TRAINYARD_TOKEN"), _language())
 
 
 def _list(options: argparse.Namespace) -> None:
