@@ -102,6 +102,13 @@ def report_calls(stack: Stack, user: User, tree: Path) -> None:
         counted[f"{call['service']} {call['operation']}"] += call["count"]
     for name, count in sorted(counted.items()):
         report(f"calls per run: {name}", count, "calls")
+    by_service: Counter[str] = Counter()
+    for name, count in counted.items():
+        by_service[name.split()[0]] += count
+    for service, count in sorted(by_service.items()):
+        # Rows are under 1 KB or a little over it and objects are small: a request is a unit, two for a transaction.
+        units = count + counted[f"{service} TransactWriteItems"]
+        report(f"billed units per run: {service}", units, "requests")
     report("calls per run", sum(counted.values()), "calls")
 
 
