@@ -11,19 +11,13 @@ from infra.local.deploy.template import read
 
 ROOT = Path(__file__).resolve().parents[3]
 MAIN = ROOT / "template.yaml"
+OBSERVABILITY = ROOT / "infra" / "observability.yaml"
 TEMPLATES = [MAIN, *sorted((ROOT / "infra").glob("*.yaml"))]
 
 
 @cache
 def template(path: Path = MAIN) -> Any:
     return read(path)
-
-
-def resources(kind: str, path: Path = MAIN) -> dict[str, Any]:
-    """Logical id -> properties of every resource of that type in one template."""
-    return {
-        name: each.get("Properties", {}) for name, each in template(path)["Resources"].items() if each["Type"] == kind
-    }
 
 
 def every_resource() -> Iterator[tuple[Path, str, Any]]:
@@ -33,13 +27,25 @@ def every_resource() -> Iterator[tuple[Path, str, Any]]:
             yield path, name, each
 
 
-def policies() -> Iterator[tuple[str, Any]]:
-    """(place, statement) of every policy that a role of ours carries."""
+def properties_of(kind: str, path: Path = MAIN) -> dict[str, Any]:
+    """Logical id -> properties of every resource of that type in one template."""
+    found = template(path)["Resources"].items()
+    return {name: each.get("Properties", {}) for name, each in found if each["Type"] == kind}
+
+
+def functions() -> dict[str, Any]:
+    """`receive_push` -> properties of the function."""
+    named = properties_of("AWS::Serverless::Function").values()
+    return {each["FunctionName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): each for each in named}
+
+
+def statements() -> Iterator[tuple[str, str, Any]]:
+    """(template's name, role, statement) of every policy that is written into a role."""
     for path, name, each in every_resource():
         if each["Type"] == "AWS::IAM::Role":
             for policy in each["Properties"].get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
-                    yield f"{path.name}:{name}:{statement.get('Sid')}", statement
+                    yield path.name, name, statement
 
 
 def listed(value: Any) -> list[Any]:
