@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+_MANY = 100
 _ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
@@ -51,10 +53,11 @@ class Repository:
         links: Mapping[str, tuple[str, str]] | None = None,
     ) -> str:
         """A commit of exactly these files on top of `ref`. `links`: path to git mode and object id or link target."""
-        lines = []
-        for path, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            lines.append(f"100644 {self._blob(data)}\t{path}")
+        datas = {path: content.encode() if isinstance(content, str) else content for path, content in files.items()}
+        oids = (
+            self._blobs(list(datas.values())) if len(datas) > _MANY else [self._blob(data) for data in datas.values()]
+        )
+        lines = [f"100644 {oid}\t{path}" for path, oid in zip(datas, oids, strict=True)]
         for path, (mode, target) in (links or {}).items():
             oid = target if mode == "160000" else self._blob(target.encode())
             lines.append(f"{mode} {oid}\t{path}")
@@ -73,6 +76,15 @@ class Repository:
         commit = git(self.folder, "commit-tree", tree, *parent, "-m", "change")
         git(self.folder, "update-ref", ref, commit)
         return commit
+
+    def _blobs(self, datas: list[bytes]) -> list[str]:
+        """Many blobs in one go, named through temporary files."""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder) / str(number) for number in range(len(datas))]
+            for path, data in zip(paths, datas, strict=True):
+                path.write_bytes(data)
+            named = "".join(f"{path}\n" for path in paths).encode()
+            return git(self.folder, "hash-object", "-w", "--no-filters", "--stdin-paths", given=named).split()
 
     def _blob(self, data: bytes) -> str:
         return git(self.folder, "hash-object", "-w", "--stdin", given=data)

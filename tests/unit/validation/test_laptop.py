@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trainyard.model.errors import InvalidInput
-from trainyard.validation.laptop import check_path, install_hook, pushed_commits
+from trainyard.validation.laptop import check_path, install_hook
 from trainyard.validation.render import as_json, as_sarif, as_text
 from trainyard.validation.rules.contract import EXAMPLE_SPEC
 
@@ -175,9 +175,3 @@ def test_another_hook_is_left_alone(work_tree: Path) -> None:
     with pytest.raises(InvalidInput):
         install_hook(work_tree)
     assert hook.read_text() == "#!/bin/sh\nexit 0\n"
-
-
-def test_pushed_commits_leaves_deletions_out() -> None:
-    one, none = "1" * 40, "0" * 40
-    lines = [f"refs/heads/a {one} refs/heads/a {none}", f"(delete) {none} refs/heads/b {one}", "", f"x {one} y {none}"]
-    assert pushed_commits(lines) == [one]

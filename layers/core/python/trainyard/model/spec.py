@@ -40,7 +40,10 @@ def parse_duration(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
     if isinstance(value, int | float):
-        return timedelta(seconds=value)
+        try:
+            return timedelta(seconds=value)
+        except (OverflowError, ValueError):  # ValueError: NaN
+            raise ValueError("that duration is too long") from None
     match = _DURATION.fullmatch(value)
     if match is None:
         raise ValueError("write a duration as 90s, 30m, 2h or 1d")

@@ -81,24 +81,14 @@ def install_hook(path: Path | str) -> Path:
     if hook.exists() and HOOK_MARK not in hook.read_text(errors="replace"):
         raise InvalidInput(
             Text(
-                en=f'There is another pre-push hook at {hook}. Add the line `trainyard check --pre-push "$@"` to it.',
-                zh=f'{hook} 已有其他 pre-push 钩子。请在其中加入一行 `trainyard check --pre-push "$@"`。',
+                en=f"There is another pre-push hook at {hook}. Call `trainyard check` from it.",
+                zh=f"{hook} 已有其他 pre-push 钩子。请在其中调用 `trainyard check`。",
             )
         )
     hook.parent.mkdir(parents=True, exist_ok=True)
     hook.write_text(_hook_text())
     hook.chmod(0o755)
     return hook
-
-
-def pushed_commits(lines: list[str]) -> list[str]:
-    """The commits that a push sends, from what git writes to a pre-push hook: `local-ref sha remote-ref sha` a line."""
-    commits: list[str] = []
-    for line in lines:
-        words = line.split()
-        if len(words) == 4 and set(words[1]) != {"0"} and words[1] not in commits:
-            commits.append(words[1])
-    return commits
 
 
 def _hook_text() -> str:

@@ -9,6 +9,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 MAX_LINES = 2000
+MAX_LINE_LENGTH = 2000
+"""No requirement is longer, hashes aside. The parser of markers is recursive, so the depth must have an end."""
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _PER_REQUIREMENT_OPTION = re.compile(r"\s--[a-z-]+[= ].*$")
 _WHEEL = re.compile(r"([A-Za-z0-9._]+)-([0-9][^-/]*)(?:-\d[^-/]*)?-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
@@ -69,7 +71,7 @@ def read_requirements(path: str, text: str) -> RequirementsFile:
     return RequirementsFile(path, tuple(lines))
 
 
-def _read_line(number: int, bare: str) -> RequirementLine:
+def _read_line(number: int, bare: str) -> RequirementLine:  # noqa: PLR0911 - one return for each kind of line
     if bare.startswith("-"):
         local = bare.startswith(_LOCAL_OPTIONS)
         return RequirementLine(number, bare, is_option=True, is_local=local)
@@ -78,9 +80,14 @@ def _read_line(number: int, bare: str) -> RequirementLine:
     if re.match(r"(https?|git\+[a-z]+)://", bare):
         wheel = _WHEEL.search(bare)
         return RequirementLine(number, bare, name=canonicalize_name(wheel[1]) if wheel else "")
+    asked = _PER_REQUIREMENT_OPTION.sub("", bare)
+    if len(asked) > MAX_LINE_LENGTH:
+        return RequirementLine(number, bare, fault=f"it is longer than {MAX_LINE_LENGTH} characters")
     try:
-        requirement = Requirement(_PER_REQUIREMENT_OPTION.sub("", bare))
+        requirement = Requirement(asked)
     except InvalidRequirement as error:
         return RequirementLine(number, bare, fault=str(error).splitlines()[0])
+    except RecursionError:
+        return RequirementLine(number, bare, fault="its marker is nested too deeply")
     local = bool(requirement.url and requirement.url.startswith((".", "/", "file:")))
     return RequirementLine(number, bare, requirement, canonicalize_name(requirement.name), is_local=local)

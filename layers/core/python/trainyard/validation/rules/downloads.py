@@ -67,8 +67,9 @@ class Download(RunRule):
                 what = _download(call, script)
                 if what is None:
                     continue
+                at = _blamed(call)
                 yield self.finding(
-                    Place(script.path, call.lineno, call.col_offset + 1),
+                    Place(script.path, at.lineno, at.col_offset + 1),
                     Text(
                         en=f"{what} downloads, and the script has no network.",
                         zh=f"{what} 会下载内容，而脚本没有网络。",
@@ -108,6 +109,12 @@ def _download(call: ast.Call, script: Script) -> str | None:  # noqa: PLR0911 - 
     if called and _FETCHING.search(called) and _is_module(called, script):
         return f"`{called}`"
     return None
+
+
+def _blamed(call: ast.Call) -> ast.Call | ast.keyword:
+    """The keyword that asks for the download, or else the call."""
+    asking = ("download", "pretrained")
+    return next((word for word in call.keywords if word.arg in asking and constant(word.value) is True), call)
 
 
 def _is_module(called: str, script: Script) -> bool:

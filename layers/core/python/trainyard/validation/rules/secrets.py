@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import log2
 from typing import ClassVar
 
@@ -62,6 +63,8 @@ _ASSIGNED = re.compile(
     rb"(?i)(?:password|passwd|secret|api_?key|access_?key|auth_?token|access_?token|secret_?key)['\"]?\s*[:=]\s*"
     rb"['\"]([^'\"\s]{12,120})['\"]"
 )
+_PASSWORD = Text(en="what looks like a password or key", zh="疑似密码或密钥的内容")
+_ASSIGNED_WORDS = (b"passw", b"secret", b"key", b"token")
 _ASSIGNMENT_FILES = (
     ".py", ".yaml", ".yml", ".json", ".toml", ".cfg", ".ini", ".env", ".sh", ".ipynb", ".conf", ".properties",
 )  # fmt: skip
@@ -115,29 +118,16 @@ class Secret(RepositoryRule):
             yield from self._check_file(path, data)
 
     def _check_file(self, path: str, data: bytes) -> Iterator[Finding]:
+        """At most one finding for each line, those of a known form first."""
         lines: set[int] = set()
-        for kind in _KINDS:
-            if kind.anchor not in data:
-                continue
-            for found in kind.pattern.finditer(data):
-                line = data.count(b"\n", 0, found.start()) + 1
-                if line in lines or _SHOWN_ON_PURPOSE.search(found[0]):
-                    continue
-                if len(lines) >= _MAX_PER_FILE:
-                    return
-                lines.add(line)
-                yield self._found(path, data, found.start(), kind.name, Severity.ERROR)
-        if not path.endswith(_ASSIGNMENT_FILES) and path.rpartition("/")[2] != ".env":
-            return
-        for found in _ASSIGNED.finditer(data):
-            line = data.count(b"\n", 0, found.start()) + 1
-            if line in lines or not _looks_random(found[1]):
+        for start, name, severity in chain(_of_known_form(data), _assigned(path, data)):
+            line = data.count(b"\n", 0, start) + 1
+            if line in lines:
                 continue
             if len(lines) >= _MAX_PER_FILE:
                 return
             lines.add(line)
-            name = Text(en="what looks like a password or key", zh="疑似密码或密钥的内容")
-            yield self._found(path, data, found.start(), name, Severity.WARNING)
+            yield self._found(path, data, start, name, severity)
 
     def _found(self, path: str, data: bytes, start: int, name: Text, severity: Severity) -> Finding:
         line_start = data.rfind(b"\n", 0, start) + 1
@@ -151,6 +141,26 @@ class Secret(RepositoryRule):
             ),
             severity,
         )
+
+
+def _of_known_form(data: bytes) -> Iterator[tuple[int, Text, Severity]]:
+    for kind in _KINDS:
+        if kind.anchor not in data:
+            continue
+        for found in kind.pattern.finditer(data):
+            if not _SHOWN_ON_PURPOSE.search(found[0]):
+                yield found.start(), kind.name, Severity.ERROR
+
+
+def _assigned(path: str, data: bytes) -> Iterator[tuple[int, Text, Severity]]:
+    if not path.endswith(_ASSIGNMENT_FILES):
+        return
+    lower = data.lower()
+    if not any(word in lower for word in _ASSIGNED_WORDS):  # most files, and far cheaper than the pattern
+        return
+    for found in _ASSIGNED.finditer(data):
+        if _looks_random(found[1]):
+            yield found.start(), _PASSWORD, Severity.WARNING
 
 
 def _looks_random(value: bytes) -> bool:
