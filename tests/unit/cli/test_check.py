@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trainyard.cli.commands import run
+from trainyard.cli.main import run
 
 RUN_FILE = "runs:\n  a:\n    boot_file: train.py\n    framework: python-cpu\n    flavor: cpu\n    output: false\n"
 

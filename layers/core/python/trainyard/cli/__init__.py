@@ -5,6 +5,6 @@ def main() -> None:
     """The program `trainyard`."""
     import sys
 
-    from trainyard.cli.commands import run
+    from trainyard.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,39 @@
+"""The program. Exit status: 0 done, 1 refused or (`check`) errors found, 2 could not be tried."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from trainyard import __version__
+from trainyard.cli import commands
+from trainyard.cli.client import ApiError
+from trainyard.cli.terminal import language
+from trainyard.model.errors import UserError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.act(options) or 0)
+    except UserError as error:
+        print(f"trainyard: {error.message.in_language(language())}", file=sys.stderr)
+        return 2
+    except ApiError as error:
+        print(f"trainyard: {error.message}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="trainyard", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--url", default=os.environ.get("TRAINYARD_URL"), help="address of the API (TRAINYARD_URL)")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for group in commands.GROUPS:
+        group.add(subparsers)
+    return parser

@@ -1,0 +1,35 @@
+"""What commands need of the terminal and of the environment that they are called in."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+from trainyard.cli.client import ApiError, Client
+from trainyard.model.text import Language
+
+
+def command(subparsers: Any, name: str, act: Any, words: str, *places: str) -> argparse.ArgumentParser:
+    """Add a command to the parser; `act` gets its options. Places are `project` and `run`."""
+    added: argparse.ArgumentParser = subparsers.add_parser(name, help=words, description=words)
+    for place in places:
+        added.add_argument(place, help="OWNER/NAME" if place == "project" else "id of the run")
+    added.set_defaults(act=act)
+    return added
+
+
+def language() -> Language:
+    return "zh" if os.environ.get("LANG", "").startswith("zh") else "en"
+
+
+def client(options: argparse.Namespace) -> Client:
+    """ApiError where nobody said where the API is."""
+    if not options.url:
+        raise ApiError(0, "no_url", "say where the API is: --url https://HOST, or TRAINYARD_URL")
+    return Client(options.url, os.environ.get("TRAINYARD_TOKEN"), language())
+
+
+def print_json(document: Any) -> None:
+    print(json.dumps(document, ensure_ascii=False, indent=2))

@@ -1,0 +1,32 @@
+"""The service itself: its routes, its catalogue, and who is asking."""
+
+from __future__ import annotations
+
+from trainyard.intake.permissions import require_scope
+from trainyard.model.catalogue import load_catalogue
+from trainyard.model.repository import Scope
+from trainyard.web.messages import Answer
+from trainyard.web.routes.routing import ROUTES, Call, route
+
+
+@route("GET", "/v1")
+def list_routes(_call: Call) -> Answer:
+    return Answer(200, {"routes": [f"{route.method} {route.path}" for route in ROUTES]})
+
+
+@route("GET", "/v1/catalog")
+def show_catalogue(_call: Call) -> Answer:
+    return Answer(200, load_catalogue().model_dump(mode="json"))
+
+
+@route("GET", "/v1/user")
+def show_user(call: Call) -> Answer:
+    token = require_scope(call.token, Scope.READ)
+    return Answer(
+        200,
+        {
+            "user": token.user,
+            "scopes": token.scopes,
+            "expires_at": token.expires_at.isoformat() if token.expires_at else None,
+        },
+    )
