@@ -7,8 +7,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trainyard.delivery import BusEvent, consume
-from trainyard.model.events import EventName, PushEvent, RunEvent
+from trainyard.model.events import CheckEvent, EventName, PushEvent, RunEvent
 from trainyard.store import state
+from trainyard.validation.dry_run import answer_check
 from trainyard.validation.push import validate_push
 from trainyard.validation.request import validate_run
 
@@ -18,7 +19,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _validate(event: BusEvent, _message_id: str) -> None:
-    if event.detail_type == EventName.PUSH_RECEIVED:
-        validate_push(state(), PushEvent.model_validate(event.detail).push_id)
-    else:
-        validate_run(state(), RunEvent.model_validate(event.detail).run_id)
+    match event.detail_type:
+        case EventName.PUSH_RECEIVED:
+            validate_push(state(), PushEvent.model_validate(event.detail).push_id)
+        case EventName.CHECK_REQUESTED:
+            answer_check(state(), CheckEvent.model_validate(event.detail).check_id)
+        case _:
+            validate_run(state(), RunEvent.model_validate(event.detail).run_id)

@@ -10,7 +10,13 @@ import pytest
 from trainyard.model.errors import Unauthenticated
 from trainyard.model.repository import Scope
 from trainyard.store import State
-from trainyard.store.access import authenticate, issue_token
+from trainyard.store.access import (
+    authenticate,
+    close_session,
+    issue_token,
+    open_session,
+    token_of_session,
+)
 
 
 def basic(user: str, secret: str) -> str:
@@ -55,3 +61,25 @@ def test_a_revoked_token_is_refused(state: State) -> None:
     state.table.delete_token(token.digest)
     with pytest.raises(Unauthenticated):
         authenticate(state.table, f"Bearer {secret}")
+
+
+def test_a_session_lasts_as_long_as_its_token_and_holds_none_of_it(state: State) -> None:
+    secret, token = issue_token(state.table, "demo", [Scope.READ])
+    session = open_session(state.table, token)
+    assert secret not in session
+    assert token_of_session(state.table, session) == token
+    assert token_of_session(state.table, secret) is None, "a token is no session"
+    with pytest.raises(Unauthenticated):
+        authenticate(state.table, f"Bearer {session}")
+    state.table.delete_token(token.digest)
+    assert token_of_session(state.table, session) is None
+
+
+def test_a_session_ends_by_itself_and_by_hand(state: State) -> None:
+    now = datetime.now(UTC)
+    _, token = issue_token(state.table, "demo", [Scope.READ], expires_at=now + timedelta(hours=1))
+    session = open_session(state.table, token, now)
+    assert token_of_session(state.table, session, now + timedelta(hours=2)) is None
+    assert token_of_session(state.table, session, now) == token
+    close_session(state.table, session)
+    assert token_of_session(state.table, session, now) is None

@@ -8,11 +8,12 @@ from typing import Any
 from builders import NOW, a_push, a_run
 
 from trainyard.model import lifecycle
+from trainyard.model.check import Check
 from trainyard.model.events import EventName
 from trainyard.model.run import FacetState, LogsFacet, Run, RunState
 from trainyard.store import State
 from trainyard.store.bus import Bus, changes_in
-from trainyard.store.table import _push_item, _run_item
+from trainyard.store.table import _check_item, _push_item, _run_item
 
 
 def record(old: Any, new: Any, sequence: str = "1") -> dict[str, Any]:
@@ -49,6 +50,13 @@ def test_a_push_speaks_when_it_arrives_and_not_again() -> None:
     new = _push_item(a_push())
     assert [change.name for change in changes_in([record(None, new)])] == [EventName.PUSH_RECEIVED]
     assert changes_in([record(new, _push_item(a_push(checked_at=NOW)))]) == []
+
+
+def test_a_check_is_asked_once() -> None:
+    check = Check(id="check-1", project="demo/lenet5", requested_by="demo", requested_at=NOW)
+    new = _check_item(check)
+    assert [change.name for change in changes_in([record(None, new)])] == [EventName.CHECK_REQUESTED]
+    assert changes_in([record(new, new)]) == []
 
 
 def test_events_arrive_on_the_bus_in_order(state: State) -> None:

@@ -12,14 +12,22 @@ from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError, Objects
 
 
-def evaluate_run(
-    objects: Objects, run_id: str, require: dict[str, str], references: Mapping[str, Figures] | None = None
-) -> Evaluation:
-    """Evaluate what `index_run` found and write `evaluation.json`. Works on what a failed or stopped run left."""
+def stored_metrics(objects: Objects, run_id: str) -> Metrics:
+    """What `index_run` found; nothing where the run left no metrics."""
     try:
-        metrics = Metrics.from_json(objects.get(layout.metrics_key(run_id)))
+        return Metrics.from_json(objects.get(layout.metrics_key(run_id)))
     except ObjectMissingError:
-        metrics = Metrics()
+        return Metrics()
+
+
+def evaluate_run(
+    objects: Objects,
+    run_id: str,
+    metrics: Metrics,
+    require: dict[str, str],
+    references: Mapping[str, Figures] | None = None,
+) -> Evaluation:
+    """Evaluate a run's metrics and write `evaluation.json`. Works on what a failed or stopped run left."""
     evaluation = evaluate(metrics, require, references)
     objects.put(layout.evaluation_key(run_id), evaluation.model_dump_json().encode(), content_type="application/json")
     return evaluation

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from trainyard.model.check import Check
 from trainyard.model.repository import Push
 from trainyard.model.run import FacetState, Run, RunState
 
@@ -17,6 +18,7 @@ class EventName(StrEnum):
     """The bus's `detail-type`."""
 
     PUSH_RECEIVED = "push.received"
+    CHECK_REQUESTED = "check.requested"
     RUN_REQUESTED = "run.requested"
     RUN_REJECTED = "run.rejected"
     RUN_ADMITTED = "run.admitted"
@@ -38,6 +40,16 @@ class PushEvent(BaseModel):
     repository: str
     ref: str
     commit: str
+    at: datetime
+
+
+class CheckEvent(BaseModel):
+    """Detail of `check.requested`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check_id: str
+    project: str
     at: datetime
 
 
@@ -96,6 +108,10 @@ def run_event(run: Run) -> RunEvent:
         verdict=run.evaluation.verdict,
         at=run.updated_at,
     )
+
+
+def check_event(check: Check) -> CheckEvent:
+    return CheckEvent(check_id=check.id, project=check.project, at=check.requested_at)
 
 
 def push_event(push: Push) -> PushEvent:

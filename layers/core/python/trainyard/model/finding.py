@@ -27,6 +27,8 @@ class Finding(BaseModel):
     """From 1."""
     column: int | None = None
     """From 1."""
+    field: str = ""
+    """Dotted path in the run's description, such as `inputs.data_url.revision`, where that is at fault."""
     message: Text
     fix: Text
     url: str = ""

@@ -25,6 +25,15 @@ def new_run_id(at: datetime, seed: str | None = None) -> str:
     return f"run-{_encode(milliseconds, _TIME_CHARACTERS)}{_encode(number, _RANDOM_CHARACTERS)}"
 
 
+def new_check_id() -> str:
+    """An id that nobody can guess: whoever has it may read what was found."""
+    return f"check-{secrets.token_hex(16)}"
+
+
+def is_check_id(text: str) -> bool:
+    return re.fullmatch(r"check-[0-9a-f]{32}", text) is not None
+
+
 def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 

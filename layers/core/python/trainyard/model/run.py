@@ -128,6 +128,10 @@ class EvaluationFacet(BaseModel):
     """passed | failed | not_required"""
     best: dict[str, float] = {}
     last: dict[str, float] = {}
+    key_metric: str | None = None
+    """The metric that a list of runs shows."""
+    curve: list[float] = []
+    """Its course in a few finite values, for a sparkline: a list of runs reads rows and nothing else."""
 
 
 class Run(BaseModel):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from trainyard.model.errors import Unauthenticated
 from trainyard.model.repository import AccessToken, Scope
+from trainyard.model.session import Session
 from trainyard.model.text import Text
 from trainyard.store.table import Table
 
 TOKEN_PREFIX = "ty_"  # noqa: S105 - not a secret: it lets secret scanners recognise one
+SESSION_LASTS = timedelta(days=7)
 _WRONG = Text(
     en="User name or token is wrong or has expired. Make a new token and sign in with your user name and it.",
     zh="用户名或令牌错误，或令牌已过期。请新建令牌，并使用用户名和令牌登录。",
@@ -53,6 +55,37 @@ def authenticate(table: Table, authorization: str | None) -> AccessToken | None:
     if token.expires_at is not None and token.expires_at <= datetime.now(UTC):
         raise Unauthenticated(_WRONG)
     return token
+
+
+def open_session(table: Table, token: AccessToken, now: datetime | None = None) -> str:
+    """Sign the token's user in at the pages: a secret of its own, so that a browser never keeps the token."""
+    at = now or datetime.now(UTC)
+    secret = secrets.token_urlsafe(32)
+    ends = [at + SESSION_LASTS, *([token.expires_at] if token.expires_at else [])]
+    table.create_session(
+        Session(
+            digest=token_digest(secret),
+            token_digest=token.digest,
+            user=token.user,
+            created_at=at,
+            expires_at=min(ends),
+        )
+    )
+    return secret
+
+
+def token_of_session(table: Table, secret: str, now: datetime | None = None) -> AccessToken | None:
+    """What a session may do: its token as it is now. None once either has expired or was taken back."""
+    at = now or datetime.now(UTC)
+    session = table.session(token_digest(secret))
+    if session is None or session.expires_at <= at:
+        return None
+    token = table.token(session.token_digest)
+    return None if token is None or (token.expires_at is not None and token.expires_at <= at) else token
+
+
+def close_session(table: Table, secret: str) -> None:
+    table.delete_session(token_digest(secret))
 
 
 def token_digest(secret: str) -> str:

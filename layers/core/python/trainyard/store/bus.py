@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from trainyard.model.events import SOURCE, EventName, push_event, run_event, run_event_name
+from trainyard.model.check import Check
+from trainyard.model.events import SOURCE, EventName, check_event, push_event, run_event, run_event_name
 from trainyard.model.repository import Push
 from trainyard.model.run import Run
 from trainyard.store.table import row_of
@@ -45,6 +46,8 @@ def _change_in(record: dict[str, Any]) -> Change | None:
         return Change(sequence, name, run_event(new)) if name else None
     if isinstance(new, Push) and old is None:
         return Change(sequence, EventName.PUSH_RECEIVED, push_event(new))
+    if isinstance(new, Check) and old is None:
+        return Change(sequence, EventName.CHECK_REQUESTED, check_event(new))
     return None
 
 

@@ -70,6 +70,16 @@ def evaluation_key(run_id: str) -> str:
     return f"runs/{run_id}/evaluation.json"
 
 
+def check_key(check_id: str) -> str:
+    """What a dry run of validation found."""
+    return f"checks/{check_id}.json"
+
+
+def listing_key(repository: str, commit: str) -> str:
+    """Which folders and Python files a commit holds."""
+    return f"listings/{repository}/{commit}.json"
+
+
 def delivery_key(push_id: str) -> str:
     """The webhook as it arrived, kept before anything is done with it."""
     return f"deliveries/{push_id}.json"

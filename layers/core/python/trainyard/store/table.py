@@ -7,6 +7,10 @@
 | push       | `PUSH#{id}`             | `PUSH#{repository}`, time        |                            |
 | token      | `TOKEN#{digest}`        | `TOKEN#{user}`, id               |                            |
 | lock       | `LOCK#{repository}#{id}`| `LOCK#{repository}`, path        |                            |
+| session    | `SESSION#{digest}`      | `SESSION#{user}`, time           |                            |
+| check      | `CHECK#{id}`            | `CHECK#{project}`, time          |                            |
+
+Sessions and checks carry `expires`, at which DynamoDB removes them by itself.
 
 A run's id rises with time, so a project's runs by id are its runs by time.
 """
@@ -17,13 +21,16 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from trainyard.model.check import Check
 from trainyard.model.errors import InvalidInput
 from trainyard.model.repository import AccessToken, FileLock, Push, Repository
 from trainyard.model.run import Run
+from trainyard.model.session import Session
 from trainyard.model.text import Text
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ ACTIVE = "active"
 _TRIES = 8
 # DynamoDB takes 100 actions in one transaction; one is the push itself.
 MAX_RUNS_PER_PUSH = 99
+CHECK_KEPT = timedelta(days=1)
 
 
 class AlreadyThereError(Exception):
@@ -191,6 +199,25 @@ class Table:
     def delete_token(self, digest: str) -> None:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(f"TOKEN#{digest}"))
 
+    # Sessions of the pages
+
+    def session(self, digest: str) -> Session | None:
+        return self._get(f"SESSION#{digest}", Session)
+
+    def create_session(self, session: Session) -> None:
+        self._create(_session_item(session))
+
+    def delete_session(self, digest: str) -> None:
+        self._dynamodb.delete_item(TableName=self.name, Key=_key(f"SESSION#{digest}"))
+
+    # Checks
+
+    def check(self, check_id: str) -> Check | None:
+        return self._get(f"CHECK#{check_id}", Check)
+
+    def create_check(self, check: Check) -> None:
+        self._create(_check_item(check))
+
     # Locks of files
 
     def lock(self, repository: str, lock_id: str) -> FileLock | None:
@@ -259,8 +286,8 @@ class Table:
         return Page(rows, _write_cursor(last) if last else None)
 
 
-def row_of(image: dict[str, Any] | None) -> Run | Push | None:
-    """The run or push in a stream record's image; None for other rows and for no image."""
+def row_of(image: dict[str, Any] | None) -> Run | Push | Check | None:
+    """The run, push or check in a stream record's image; None for other rows and for no image."""
     if not image:
         return None
     document = image["document"]["S"]
@@ -269,6 +296,8 @@ def row_of(image: dict[str, Any] | None) -> Run | Push | None:
             return Run.model_validate_json(document)
         case "push":
             return Push.model_validate_json(document)
+        case "check":
+            return Check.model_validate_json(document)
     return None
 
 
@@ -315,6 +344,23 @@ def _repository_item(repository: Repository) -> dict[str, Any]:
 
 def _token_item(token: AccessToken) -> dict[str, Any]:
     return _item("token", f"TOKEN#{token.digest}", f"TOKEN#{token.user}", token.id, token)
+
+
+def _session_item(session: Session) -> dict[str, Any]:
+    item = _item(
+        "session", f"SESSION#{session.digest}", f"SESSION#{session.user}", session.created_at.isoformat(), session
+    )
+    return item | {"expires": _seconds(session.expires_at)}
+
+
+def _check_item(check: Check) -> dict[str, Any]:
+    at = check.requested_at
+    item = _item("check", f"CHECK#{check.id}", f"CHECK#{check.project}", at.isoformat(), check)
+    return item | {"expires": _seconds(at + CHECK_KEPT)}
+
+
+def _seconds(at: datetime) -> dict[str, str]:
+    return {"N": str(int(at.timestamp()))}
 
 
 def _write_cursor(key: dict[str, Any]) -> str:

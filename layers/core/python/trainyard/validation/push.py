@@ -18,6 +18,7 @@ from trainyard.validation.decision import Decision, store_decision
 from trainyard.validation.engine import CheckedCommit, check_commit, check_run
 from trainyard.validation.fetch import fetch_history
 from trainyard.validation.inputs import pin_inputs
+from trainyard.validation.listing import store_listing
 from trainyard.validation.rules.run_file import RunFileValue
 from trainyard.validation.trigger import started_by
 from trainyard.validation.view import Place, RunView
@@ -50,6 +51,7 @@ def validate_push(state: State, push_id: str) -> list[Run]:
 
 def _decide(state: State, push: Push, repository: Repository, fetched: Fetched) -> list[Run]:
     """The runs that the push starts, each with its objects written."""
+    store_listing(state, push.repository, fetched.snapshot)
     checked = check_commit(fetched.snapshot)
     if not checked.run_file.runs:
         return [_record(state, push, repository, Decision(NAMELESS_RUN, checked.findings), None)]

@@ -12,7 +12,9 @@ from trainyard.validation.checkout import Fetched, Unavailable, fetched_reposito
 from trainyard.validation.decision import Decision, store_decision
 from trainyard.validation.engine import check_repository, check_run
 from trainyard.validation.inputs import as_pinned_before, pin_inputs
+from trainyard.validation.listing import store_listing
 from trainyard.validation.rules.fetching import CommitUnavailable
+from trainyard.validation.snapshot import Snapshot
 from trainyard.validation.view import RunView
 
 
@@ -39,12 +41,18 @@ def validate_run(state: State, run_id: str) -> Run | None:
         return _decide(state, run, Decision(run.name, [unavailable.finding], run.spec), None)
 
 
+def check_request(state: State, snapshot: Snapshot, name: str, spec: RunSpec, asked: RunSpec, user: str) -> Decision:
+    """What is to be said of a run of `user` on that commit. `asked`: `spec` with the inputs that are to be pinned."""
+    pinning = pin_inputs(state, RunView.of_request(snapshot, name, asked), user)
+    view = RunView.of_request(snapshot, name, spec, pinning.inputs)
+    findings = [*check_repository(snapshot), *check_run(view), *pinning.findings]
+    return Decision(name, findings, spec, pinning.inputs)
+
+
 def _check(state: State, run: Run, spec: RunSpec, fetched: Fetched) -> Decision:
+    store_listing(state, run.project, fetched.snapshot)
     asked = as_pinned_before(state, spec, run.rerun_of) if run.rerun_of else spec
-    pinning = pin_inputs(state, RunView.of_request(fetched.snapshot, run.name, asked), run.requested_by)
-    view = RunView.of_request(fetched.snapshot, run.name, spec, pinning.inputs)
-    findings = [*check_repository(fetched.snapshot), *check_run(view), *pinning.findings]
-    return Decision(run.name, findings, spec, pinning.inputs)
+    return check_request(state, fetched.snapshot, run.name, spec, asked, run.requested_by)
 
 
 def _decide(state: State, run: Run, decision: Decision, fetched: Fetched | None) -> Run | None:

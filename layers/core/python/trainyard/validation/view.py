@@ -28,6 +28,8 @@ class Place:
     file: str = ""
     line: int | None = None
     column: int | None = None
+    field: str = ""
+    """Dotted path in the run's description, where that is at fault."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ class RunView:
 
     def place(self, *path: str | int, of_key: bool = False) -> Place:
         """Where that part of the run's description was written, or the nearest part around it."""
-        if self.document is None:
-            return Place(self.run_file)
-        position = self.document.position(("runs", self.name, *path), of_key=of_key)
-        return Place(self.run_file, position.line, position.column) if position else Place(self.run_file)
+        field = ".".join(map(str, path))
+        position = self.document.position(("runs", self.name, *path), of_key=of_key) if self.document else None
+        if position is None:
+            return Place(self.run_file, field=field)
+        return Place(self.run_file, position.line, position.column, field)
 
     @property
     def framework(self) -> Framework | None:

@@ -66,6 +66,7 @@ class Rule(ABC):
             file=place.file,
             line=place.line,
             column=place.column,
+            field=place.field,
             message=message,
             fix=fix,
         )
