@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from moto import mock_aws
 
+from trainyard import clients
 from trainyard.store import State
 from trainyard.store.bus import Bus
 from trainyard.store.objects import Objects
@@ -29,28 +31,39 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def aws(aws_credentials: None) -> Iterator[None]:
-    """Moto's AWS, in this process."""
-    from trainyard.clients import client
+@pytest.fixture(scope="session")
+def kept_session() -> Any:
+    """A session and its clients cost some 100 ms to make, an empty AWS in memory 5: only the first are kept."""
+    import boto3
 
-    with mock_aws():
-        client.cache_clear()
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+
+
+@pytest.fixture(scope="session")
+def kept_client(kept_session: Any) -> Any:
+    """`trainyard.clients.client` for every test on moto. Not its own cache: others may hold clients of real servers."""
+    return cache(clients.client.__wrapped__)
+
+
+@pytest.fixture
+def aws(aws_credentials: None, kept_session: Any, kept_client: Any) -> Iterator[None]:
+    """Moto's AWS, in this process, empty at the beginning of each test."""
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("boto3.DEFAULT_SESSION", kept_session)
+        patch.setattr(clients, "client", kept_client)
         yield
-        client.cache_clear()
 
 
 @pytest.fixture
 def state(aws: None) -> State:
     """State on a fresh table, bucket and bus."""
-    import boto3
-
-    boto3.client("dynamodb").create_table(TableName="trainyard", **table_properties())
-    boto3.client("s3").create_bucket(Bucket="trainyard")
-    boto3.client("events").create_event_bus(Name="trainyard")
+    clients.client("dynamodb").create_table(TableName="trainyard", **table_properties())
+    clients.client("s3").create_bucket(Bucket="trainyard")
+    clients.client("events").create_event_bus(Name="trainyard")
     return State(Table("trainyard"), Objects("trainyard"), Secrets("/trainyard"), Bus("trainyard"))
 
 
+@cache
 def table_properties() -> dict[str, Any]:
     """The table as the real template has it, in the words of CreateTable."""
     from samtranslator.yaml_helper import yaml_parse
