@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,6 @@ from trainyard.store.layout import content_key
 from trainyard.store.table import Table
 
 pytestmark = [pytest.mark.e2e, needs_git_lfs]
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """Functions may do only what their roles allow; presigned addresses carry those roles' credentials."""
-    with Stack("e2e-git-lfs", keep=False, enforce_iam=True) as running:
-        # It refuses what comes without TLS, and on loopback everything does.
-        s3 = client("s3", running.addresses.endpoint)
-        s3.delete_bucket_policy(Bucket=running.addresses.outputs["BucketName"])
-        yield running
 
 
 @pytest.fixture(scope="module")

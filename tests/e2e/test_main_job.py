@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +55,6 @@ runs:
     timeout: 10m
     evaluation: {require: {accuracy: ">= 0.92", loss: "< 0.5"}}
 """
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack("e2e-main", keep=False) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
