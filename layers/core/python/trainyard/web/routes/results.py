@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from trainyard.logs.live import read_lines, read_log, tail
+from trainyard.model.evaluation import Evaluation
 from trainyard.store import layout
 from trainyard.web.messages import Answer
-from trainyard.web.routes.routing import LARGEST_LIST, Call, not_yet, route, stored_json
+from trainyard.web.routes.routing import CURSOR, LARGEST_LIST, Call, Parameter, not_yet, route, stored_json
+from trainyard.web.views import FindingList, LogView, MetricsView, OutputList
 
 _DEFAULT_LOG_BYTES = 65536
 _LARGEST_LOG_BYTES = 1 << 20
 _MAX_LINES = 10_000
 _MOST_OUTPUTS = 1000
+_LOG_QUERY = (
+    Parameter("offset", "First byte of the page; 0 if left out.", "integer"),
+    Parameter("limit", f"Bytes of the page; {_DEFAULT_LOG_BYTES} if left out.", "integer"),
+    Parameter("line", "Or: number of the first line, from 1.", "integer"),
+    Parameter("lines", "How many lines; 100 if left out.", "integer"),
+    Parameter("tail", "Or: how many of the last lines.", "integer"),
+)
+_OUTPUTS = Parameter("limit", f"Files in the answer; {LARGEST_LIST} if left out, {_MOST_OUTPUTS} at most.", "integer")
 
 
-@route("GET", "/v1/runs/{run}/log")
+@route("GET", "/v1/runs/{run}/log", gives=LogView, query=_LOG_QUERY)
 def show_log(call: Call) -> Answer:
     """`offset` and `limit` in bytes; or `line` and `lines`; or `tail`."""
     run, request, objects = call.run(), call.request, call.state.objects
@@ -29,22 +39,22 @@ def show_log(call: Call) -> Answer:
     return Answer(200, body if page.lines is None else {**body, "line": page.lines})
 
 
-@route("GET", "/v1/runs/{run}/metrics")
+@route("GET", "/v1/runs/{run}/metrics", gives=MetricsView)
 def show_metrics(call: Call) -> Answer:
     return stored_json(call, layout.metrics_key)
 
 
-@route("GET", "/v1/runs/{run}/evaluation")
+@route("GET", "/v1/runs/{run}/evaluation", gives=Evaluation)
 def show_evaluation(call: Call) -> Answer:
     return stored_json(call, layout.evaluation_key)
 
 
-@route("GET", "/v1/runs/{run}/findings")
+@route("GET", "/v1/runs/{run}/findings", gives=FindingList)
 def show_findings(call: Call) -> Answer:
     return stored_json(call, layout.findings_key)
 
 
-@route("GET", "/v1/runs/{run}/outputs")
+@route("GET", "/v1/runs/{run}/outputs", gives=OutputList, query=(_OUTPUTS, CURSOR))
 def list_outputs(call: Call) -> Answer:
     """What the script left, with addresses to download it from for a quarter of an hour."""
     run = call.run()
@@ -63,7 +73,7 @@ def list_outputs(call: Call) -> Answer:
     return Answer(200, {"outputs": outputs, "next_cursor": outputs[-1]["path"] if len(found) == limit else None})
 
 
-@route("GET", "/v1/runs/{run}/log.gz")
+@route("GET", "/v1/runs/{run}/log.gz", status=302)
 def download_log(call: Call) -> Answer:
     run = call.run()
     if call.state.objects.size(layout.log_key(run.id)) is None:

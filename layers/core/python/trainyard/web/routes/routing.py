@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -54,21 +54,63 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """One parameter of a query."""
+
+    name: str
+    description: str
+    kind: Literal["string", "integer"] = "string"
+
+
+LIMIT = Parameter("limit", f"Entries in the answer; {_DEFAULT_LIST} if left out, {LARGEST_LIST} at most.", "integer")
+CURSOR = Parameter("cursor", "`next_cursor` of the answer before.")
+PAGED = (LIMIT, CURSOR)
+
+
+@dataclass(frozen=True)
 class Route:
     method: str
     path: str
     pattern: re.Pattern[str]
     act: Callable[[Call], Answer]
+    status: int
+    """Of an answer that is no error."""
+    gives: type[BaseModel] | None
+    """What it answers; None: nothing, or no JSON."""
+    takes: type[BaseModel] | None
+    """What it wants in the body; None: nothing."""
+    query: tuple[Parameter, ...]
+    form: bool
+    """Whether the body may be a form instead."""
+
+    @property
+    def summary(self) -> str:
+        return self.act.__name__.replace("_", " ").capitalize()
+
+    @property
+    def places(self) -> list[str]:
+        """The variable parts of the path."""
+        return re.findall(r"\{(\w+)\}", self.path)
 
 
 ROUTES: list[Route] = []
 
 
-def route(method: str, path: str) -> Callable[[Callable[[Call], Answer]], Callable[[Call], Answer]]:
+def route(
+    method: str,
+    path: str,
+    *,
+    status: int = 200,
+    gives: type[BaseModel] | None = None,
+    takes: type[BaseModel] | None = None,
+    query: tuple[Parameter, ...] = (),
+    form: bool = False,
+) -> Callable[[Callable[[Call], Answer]], Callable[[Call], Answer]]:
+    """Register the function below as what happens at `method path`. The rest is what OpenAPI says of it."""
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
     def register(act: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
-        ROUTES.append(Route(method, path, pattern, act))
+        ROUTES.append(Route(method, path, pattern, act, status, gives, takes, query, form))
         return act
 
     return register

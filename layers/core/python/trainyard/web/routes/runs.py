@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from trainyard.intake.commands import delete_run, stop_run
 from trainyard.intake.form import read_form
 from trainyard.intake.permissions import readable_repository
 from trainyard.intake.submissions import RunChanges, SubmitRun, rerun, submit_run
-from trainyard.model.run import Origin, Run
+from trainyard.model.run import Origin
 from trainyard.web.messages import Answer
-from trainyard.web.routes.routing import Call, body, route, with_key
+from trainyard.web.routes.routing import PAGED, Call, body, route, with_key
+from trainyard.web.views import RunList, RunView
+from trainyard.web.views import show_run as view
 
 
-@route("POST", "/v1/projects/{owner}/{name}/runs")
+@route("POST", "/v1/projects/{owner}/{name}/runs", status=201, takes=SubmitRun, gives=RunView, form=True)
 def start_run(call: Call) -> Answer:
     """JSON or a form. Where it came from is what we saw, whatever the body says."""
     if call.request.is_form:
@@ -22,41 +21,34 @@ def start_run(call: Call) -> Answer:
     else:
         wanted = body(call, SubmitRun).model_copy(update={"origin": Origin.API})
     run = submit_run(call.state, call.repository, call.token, with_key(call, wanted))
-    return Answer(201, show(run), {"location": f"/v1/runs/{run.id}"})
+    return Answer(201, view(run), {"location": f"/v1/runs/{run.id}"})
 
 
-@route("GET", "/v1/projects/{owner}/{name}/runs")
+@route("GET", "/v1/projects/{owner}/{name}/runs", gives=RunList, query=PAGED)
 def list_runs(call: Call) -> Answer:
     project = readable_repository(call.state.table, call.repository, call.token)
     limit = call.list_limit
     page = call.state.table.runs_of(project.full_name, limit, call.request.query.get("cursor"))
-    return Answer(200, {"runs": [show(run) for run in page.rows], "next_cursor": page.cursor})
+    return Answer(200, {"runs": [view(run) for run in page.rows], "next_cursor": page.cursor})
 
 
-@route("GET", "/v1/runs/{run}")
+@route("GET", "/v1/runs/{run}", gives=RunView)
 def show_run(call: Call) -> Answer:
-    return Answer(200, show(call.run()))
+    return Answer(200, view(call.run()))
 
 
-@route("POST", "/v1/runs/{run}/stop")
+@route("POST", "/v1/runs/{run}/stop", status=202, gives=RunView)
 def stop(call: Call) -> Answer:
-    return Answer(202, show(stop_run(call.state, call.place["run"], call.token)))
+    return Answer(202, view(stop_run(call.state, call.place["run"], call.token)))
 
 
-@route("POST", "/v1/runs/{run}/rerun")
+@route("POST", "/v1/runs/{run}/rerun", status=201, takes=RunChanges, gives=RunView)
 def run_again(call: Call) -> Answer:
     run = rerun(call.state, call.place["run"], call.token, with_key(call, body(call, RunChanges)))
-    return Answer(201, show(run), {"location": f"/v1/runs/{run.id}"})
+    return Answer(201, view(run), {"location": f"/v1/runs/{run.id}"})
 
 
-@route("DELETE", "/v1/runs/{run}")
+@route("DELETE", "/v1/runs/{run}", status=204)
 def delete(call: Call) -> Answer:
     delete_run(call.state, call.place["run"], call.token)
     return Answer(204)
-
-
-def show(run: Run) -> dict[str, Any]:
-    """A run as the API shows it: all but what is only ours."""
-    # Through JSON, in which a figure that is not a number is the string "NaN".
-    document = json.loads(run.model_dump_json(exclude={"claim", "nudges", "reporter", "reported", "deleted_at"}))
-    return {**document, "final": run.state.is_final}

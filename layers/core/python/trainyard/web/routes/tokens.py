@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from trainyard.intake.permissions import require_scope
 from trainyard.model.errors import NotFound
-from trainyard.model.repository import AccessToken, Scope
+from trainyard.model.repository import Scope
 from trainyard.model.text import Text
 from trainyard.store.access import issue_token
 from trainyard.web.messages import Answer
 from trainyard.web.routes.routing import Call, body, route
+from trainyard.web.views import NewTokenView, TokenList, show_token
 
 
 class NewToken(BaseModel):
@@ -27,7 +28,7 @@ class NewToken(BaseModel):
     expires_at: AwareDatetime | None = None
 
 
-@route("POST", "/v1/tokens")
+@route("POST", "/v1/tokens", status=201, takes=NewToken, gives=NewTokenView)
 def add_token(call: Call) -> Answer:
     """The secret is in this answer and never again."""
     wanted = body(call, NewToken)
@@ -40,16 +41,16 @@ def add_token(call: Call) -> Answer:
     secret, made = issue_token(
         call.state.table, wanted.user or user, wanted.scopes, wanted.name, _lifetime(call, wanted.expires_at)
     )
-    return Answer(201, {**_token(made), "token": secret})
+    return Answer(201, {**show_token(made), "token": secret})
 
 
-@route("GET", "/v1/tokens")
+@route("GET", "/v1/tokens", gives=TokenList)
 def list_tokens(call: Call) -> Answer:
     user = require_scope(call.token, Scope.READ).user
-    return Answer(200, {"tokens": [_token(token) for token in call.state.table.tokens_of(user)]})
+    return Answer(200, {"tokens": [show_token(token) for token in call.state.table.tokens_of(user)]})
 
 
-@route("DELETE", "/v1/tokens/{token}")
+@route("DELETE", "/v1/tokens/{token}", status=204)
 def revoke_token(call: Call) -> Answer:
     user = require_scope(call.token, Scope.WRITE).user
     for token in call.state.table.tokens_of(user):
@@ -63,7 +64,3 @@ def _lifetime(call: Call, wanted: datetime | None) -> datetime | None:
     """When a new token ends: not after the one that it was made with."""
     own = call.token.expires_at if call.token else None
     return min((at for at in (wanted, own) if at is not None), default=None)
-
-
-def _token(token: AccessToken) -> dict[str, Any]:
-    return token.model_dump(mode="json", exclude={"digest"})

@@ -1,0 +1,156 @@
+"""What the API answers, as models: they make the answers and describe them in OpenAPI."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
+
+from trainyard.model.finding import Finding
+from trainyard.model.metric import Parameter
+from trainyard.model.repository import AccessToken, Repository, Scope
+from trainyard.model.run import Run
+
+Figure = Annotated[
+    float | Literal["NaN", "Infinity", "-Infinity"],
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}),
+]
+"""JSON has no word for a float that is not finite; it is one of three strings."""
+
+
+def public(model: type[BaseModel], name: str, without: set[str], **more: Any) -> type[BaseModel]:
+    """`model` as callers see it: without some of its fields, with some more."""
+    kept = {field: (about.annotation, about) for field, about in model.model_fields.items() if field not in without}
+    fields: dict[str, Any] = {**kept, **more}
+    config = ConfigDict(title=name, ser_json_inf_nan="strings")
+    return create_model(name, __config__=config, __doc__=model.__doc__, __module__=__name__, **fields)
+
+
+OURS = {"claim", "nudges", "reporter", "reported", "deleted_at"}
+"""Fields of a run that are nobody else's business."""
+RunView = public(Run, "Run", OURS, final=(bool, Field(description="Whether it has ended.")))
+RepositoryView = public(Repository, "Repository", {"api_url"})
+TokenView = public(AccessToken, "AccessToken", {"digest"})
+NewTokenView = public(
+    AccessToken, "NewAccessToken", {"digest"}, token=(str, Field(description="The secret, shown this once."))
+)
+
+
+def show_run(run: Run) -> dict[str, Any]:
+    """A run as the API shows it."""
+    # Through JSON, in which a figure that is not a number is the string "NaN".
+    document = json.loads(run.model_dump_json(exclude=OURS))
+    return {**document, "final": run.state.is_final}
+
+
+def show_repository(repository: Repository) -> dict[str, Any]:
+    return repository.model_dump(mode="json", exclude={"api_url"})
+
+
+def show_token(token: AccessToken) -> dict[str, Any]:
+    return token.model_dump(mode="json", exclude={"digest"})
+
+
+class Failure(BaseModel):
+    """Every answer of 400 and above."""
+
+    model_config = ConfigDict(title="Error")
+
+    code: str = Field(description="Stable, for programs.")
+    message: str = Field(description="For people, in the language of Accept-Language: what is wrong and what to do.")
+    details: dict[str, Any] = Field(description="What else a program may want; `fields` names each wrong field.")
+
+
+class RouteList(BaseModel):
+    routes: list[str] = Field(description="Method and path.")
+
+
+class OpenApi(RootModel[dict[str, Any]]):
+    """A document of OpenAPI 3.1."""
+
+
+class UserView(BaseModel):
+    user: str
+    scopes: list[Scope]
+    expires_at: datetime | None
+
+
+class _Listed(BaseModel):
+    next_cursor: str | None = Field(description="Give it as `cursor` to go on; null at the end of the list.")
+
+
+class RunList(_Listed):
+    runs: list[RunView]  # type: ignore[valid-type]
+
+
+class RepositoryList(_Listed):
+    repositories: list[RepositoryView]  # type: ignore[valid-type]
+
+
+class ProjectList(_Listed):
+    projects: list[RepositoryView]  # type: ignore[valid-type]
+
+
+class TokenList(BaseModel):
+    tokens: list[TokenView]  # type: ignore[valid-type]
+
+
+class Webhook(BaseModel):
+    """What is to be entered at the git host."""
+
+    address: str
+    secret: str | None = Field(None, description="Shown this once. Null where the webhook was made at the host.")
+    note: str | None = None
+
+
+class MadeRepository(BaseModel):
+    repository: RepositoryView  # type: ignore[valid-type]
+    webhook: Webhook | None = Field(description="Only of projects.")
+
+
+class RenewedWebhook(BaseModel):
+    webhook: Webhook
+
+
+class LogView(BaseModel):
+    text: str
+    offset: int = Field(description="Of the first byte in the uncompressed log.")
+    next_offset: int = Field(description="Ask for this next. Equal to `offset`: nothing more was printed so far.")
+    end: bool = Field(description="Nothing will follow.")
+    line: int | None = Field(None, description="Number of the first line, from 1, where lines were asked for.")
+
+
+class PointView(BaseModel):
+    step: int | None
+    epoch: Figure | None
+    value: Figure
+
+
+class MetricGroupView(BaseModel):
+    parameters: dict[str, Parameter]
+    series: dict[str, list[PointView]]
+    counts: dict[str, int] = Field({}, description="Points that were measured, for each downsampled series.")
+
+
+class MetricsView(BaseModel):
+    """A script that sweeps its hyperparameters gives one group for each setting."""
+
+    groups: list[MetricGroupView]
+
+
+class FindingList(BaseModel):
+    findings: list[Finding]
+    errors: int
+    warnings: int
+
+
+class OutputFile(BaseModel):
+    path: str
+    size: int = Field(description="Bytes.")
+    address: str = Field(description="Download it from here within a quarter of an hour.")
+
+
+class OutputList(_Listed):
+    outputs: list[OutputFile]
