@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +15,15 @@ from trainyard.model.text import Text
 from trainyard.validation.engine import check
 from trainyard.validation.rules import REGISTRY, all_rules
 from trainyard.validation.rules.contract import Example, Rule
-from trainyard.validation.rules.documentation import documentation_page
+from trainyard.validation.rules.documentation import (
+    LANGUAGES,
+    LOCAL_PAGE,
+    local_page,
+    rule_address,
+    rule_document,
+    rule_page,
+    rule_text,
+)
 from trainyard.validation.snapshot import MemorySnapshot
 
 RULES = all_rules()
@@ -46,7 +56,7 @@ def test_a_failing_example_is_found_at_its_place(rule: Rule, example: Example) -
             assert text.en
             assert _is_chinese(text.zh), text.zh
             assert not re.search(r"\{(\d|shown|name)\}", text.en + text.zh)
-        assert finding.url.endswith(f"#{rule.id}")
+        assert finding.url == rule_address(rule.id)
 
 
 @pytest.mark.parametrize(("rule", "example"), PASSING, ids=_id)
@@ -79,8 +89,23 @@ def test_the_registry_is_complete() -> None:
     assert declared == set(REGISTRY)
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_rule_has_its_section(language: str) -> None:
-    page = documentation_page(language)
-    for rule in RULES:
-        assert f'<a id="{rule.id}"></a>' in page
+@pytest.mark.parametrize("rule", RULES, ids=_id)
+def test_it_has_a_page_and_a_text_in_both_languages(rule: Rule) -> None:
+    for language in LANGUAGES:
+        for shown in (rule_page(rule.id, language), rule_text(rule.id, language)):
+            assert rule.id in shown
+            assert rule.title.in_language(language) in html.unescape(shown)
+    assert json.loads(json.dumps(rule_document(rule.id)))["title"] == rule.title.model_dump()
+
+
+def test_the_page_for_whoever_has_no_deployment_is_up_to_date() -> None:
+    assert LOCAL_PAGE.read_text(encoding="utf-8") == local_page(), (
+        "run: python -m trainyard.validation.rules.documentation"
+    )
+    assert all(f'id="{rule.id}"' in local_page() for rule in RULES)
+
+
+def test_addresses_lead_to_a_deployment_or_to_that_page() -> None:
+    assert rule_address("secret", "https://train.example/") == "https://train.example/v1/rules/secret"
+    assert rule_address("secret", "") == "/v1/rules/secret"
+    assert rule_address("secret") == f"{LOCAL_PAGE.as_uri()}#secret"

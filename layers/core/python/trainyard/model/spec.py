@@ -115,7 +115,7 @@ class PushTrigger(BaseModel):
 class Triggers(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    push: PushTrigger | None = None
+    push: PushTrigger | None = Field(None, description="A push starts it; left out with `on: {}`, none does.")
 
 
 class EvaluationSpec(BaseModel):
@@ -130,7 +130,9 @@ class RunSpec(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     on: Triggers = Field(default_factory=lambda: Triggers(push=PushTrigger()), description="What starts it.")
-    description: Annotated[str, StringConstraints(max_length=500)] = ""
+    description: Annotated[str, StringConstraints(max_length=500)] = Field(
+        "", description="For people: what this run is about."
+    )
     code_dir: Annotated[str, StringConstraints(max_length=255)] = Field(
         "", description="Folder of the code; root if empty."
     )
@@ -148,7 +150,7 @@ class RunSpec(BaseModel):
     retries: Annotated[int, Field(ge=0, le=9)] = Field(
         0, description="Further attempts when the host fails or is reclaimed."
     )
-    evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec)
+    evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="What the result must fulfil.")
 
     @field_validator("code_dir", "boot_file")
     @classmethod
@@ -209,7 +211,9 @@ class RunFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    runs: dict[Annotated[str, StringConstraints(pattern=RUN_NAME)], RunSpec] = Field(min_length=1, max_length=100)
+    runs: dict[Annotated[str, StringConstraints(pattern=RUN_NAME)], RunSpec] = Field(
+        min_length=1, max_length=100, description="The runs of the repository by name."
+    )
 
 
 def relative_path(path: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trainyard.model.finding import Finding, FindingCount
 from trainyard.model.request import PinnedInput, RunRequest
+from trainyard.model.settings import settings
 from trainyard.model.spec import RunSpec
 from trainyard.store import State, layout
 from trainyard.validation.engine import documented, ordered
@@ -53,7 +54,7 @@ def findings_document(findings: list[Finding]) -> dict[str, object]:
 
 def store_decision(state: State, run_id: str, project: str, decision: Decision, code: Code | None) -> None:
     """Write `findings.json` and, for an admitted run, its code and `request.json`. Doing it twice is harmless."""
-    document = findings_document(ordered(documented(decision.findings, None)))
+    document = findings_document(ordered(documented(decision.findings, settings().public_url)))
     if decision.admitted:
         assert code is not None
         assert decision.spec is not None

@@ -31,15 +31,15 @@ class CheckedCommit:
     """About the files of the commit, and the run file itself."""
 
 
-def check(snapshot: Snapshot, catalogue: Catalogue | None = None, documentation: str | None = None) -> list[Finding]:
+def check(snapshot: Snapshot, catalogue: Catalogue | None = None, service: str | None = None) -> list[Finding]:
     """Everything that is wrong with the commit and all its runs, in the order of files and lines.
 
-    `documentation`: the address of the page that explains the rules, for each finding's `url`.
+    `service`: root of the deployment that explains the rules, for each finding's `url`; None if there is none at hand.
     """
     checked = check_commit(snapshot)
     views = [RunView.of_file(snapshot, name, checked.run_file, catalogue) for name in checked.run_file.runs]
     found = [*checked.findings, *(finding for view in views for finding in check_run(view))]
-    return documented(ordered(found), documentation)
+    return documented(ordered(found), service)
 
 
 def check_commit(snapshot: Snapshot) -> CheckedCommit:
@@ -80,11 +80,11 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     )
 
 
-def documented(findings: Iterable[Finding], documentation: str | None) -> list[Finding]:
+def documented(findings: Iterable[Finding], service: str | None) -> list[Finding]:
     """The findings with the address of their rule's explanation."""
     from trainyard.validation.rules.documentation import rule_address
 
-    return [finding.model_copy(update={"url": rule_address(finding.rule, documentation)}) for finding in findings]
+    return [finding.model_copy(update={"url": rule_address(finding.rule, service)}) for finding in findings]
 
 
 def _noted(problem: Problem) -> Finding:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
+from trainyard import __version__
 from trainyard.model.finding import Finding, FindingCount, Severity
 from trainyard.model.text import Language
 from trainyard.validation.decision import findings_document
 from trainyard.validation.rules import REGISTRY, rule
-from trainyard.validation.rules.documentation import rule_address
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _WORDS: dict[Language, dict[Severity, str]] = {
@@ -34,7 +33,8 @@ def as_json(findings: list[Finding]) -> str:
 
 def as_sarif(findings: list[Finding], language: Language = "en") -> str:
     """SARIF 2.1.0. https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html"""
-    used = list(dict.fromkeys(finding.rule for finding in findings))
+    used = {finding.rule: finding.url for finding in findings}
+    places = {rule_id: index for index, rule_id in enumerate(used)}
     log = {
         "$schema": SARIF_SCHEMA,
         "version": "2.1.0",
@@ -43,19 +43,16 @@ def as_sarif(findings: list[Finding], language: Language = "en") -> str:
                 "tool": {
                     "driver": {
                         "name": "trainyard",
-                        "informationUri": rule_address("").removesuffix("#"),
-                        "rules": [_sarif_rule(rule_id, language) for rule_id in used],
+                        "version": __version__,
+                        "rules": [_sarif_rule(*about, language) for about in used.items()],
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_sarif_result(finding, used.index(finding.rule), language) for finding in findings],
+                "results": [_sarif_result(finding, places[finding.rule], language) for finding in findings],
             }
         ],
     }
     return json.dumps(log, ensure_ascii=False, indent=2) + "\n"
-
-
-FORMATS: dict[str, Callable[[list[Finding]], str]] = {"text": as_text, "json": as_json, "sarif": as_sarif}
 
 
 def _block(finding: Finding, language: Language, *, colour: bool) -> str:
@@ -89,8 +86,8 @@ def _plain(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
-def _sarif_rule(rule_id: str, language: Language) -> dict[str, Any]:
-    described: dict[str, Any] = {"id": rule_id, "helpUri": rule_address(rule_id)}
+def _sarif_rule(rule_id: str, url: str, language: Language) -> dict[str, Any]:
+    described: dict[str, Any] = {"id": rule_id, "helpUri": url}
     if rule_id in REGISTRY:
         known = rule(rule_id)
         described["shortDescription"] = {"text": known.title.in_language(language)}

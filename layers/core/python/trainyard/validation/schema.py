@@ -14,7 +14,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def run_file_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the run file; frameworks and flavors are those of the catalogue.
 
-    An editor takes it by `# yaml-language-server: $schema=FILE` in the first line, or by file name.
+    An editor takes it by `# yaml-language-server: $schema=ADDRESS` in the first line, or by file name.
     """
     catalogue = catalogue or load_catalogue()
     schema = RunFile.model_json_schema(mode="validation")
@@ -25,17 +25,8 @@ def run_file_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:
             "description": run[key]["description"],
             "anyOf": [{"const": entry.name, "title": entry.title.en} for entry in usable],
         }
-    for name, text in _DESCRIPTIONS.items():
-        run[name].setdefault("description", text)
-    schema["properties"]["runs"].setdefault("description", "The runs of the repository by name.")
     schema["patternProperties"] = {"^x-": {"description": "Free: for what anchors share."}}
     return {"$schema": DRAFT, **schema, "title": "trainyard.yaml", "description": "What to train, and when."}
-
-
-_DESCRIPTIONS = {
-    "description": "For people: what this run is about.",
-    "evaluation": "What the result must fulfil.",
-}
 
 
 def schema_text() -> str:

@@ -64,7 +64,7 @@ class Request:
 class Answer:
     status: int
     body: Any = None
-    """What JSON can say; bytes are JSON already."""
+    """What JSON can say; bytes are JSON already, or whatever the headers say that they are."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def to_gateway(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Answer:
                     zh="返回内容过大。请减小 limit，分多次获取。",
                 )
             )
-        headers["content-type"] = "application/json; charset=utf-8"
+        headers.setdefault("content-type", "application/json; charset=utf-8")
         return {"statusCode": self.status, "headers": headers, "body": body.decode(), "isBase64Encoded": False}
 
 

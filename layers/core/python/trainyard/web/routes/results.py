@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from trainyard.logs.live import read_lines, read_log, tail
 from trainyard.model.evaluation import Evaluation
 from trainyard.store import layout
@@ -51,7 +54,12 @@ def show_evaluation(call: Call) -> Answer:
 
 @route("GET", "/v1/runs/{run}/findings", gives=FindingList)
 def show_findings(call: Call) -> Answer:
-    return stored_json(call, layout.findings_key)
+    answer = stored_json(call, layout.findings_key)
+    if isinstance(answer.body, bytes):
+        # Stored by a deployment that did not know its own address. In texts the quotes would be escaped.
+        root = json.dumps(call.request.public_url.rstrip("/")).strip('"').encode()
+        return replace(answer, body=answer.body.replace(b'"url": "/', b'"url": "' + root + b"/"))
+    return answer
 
 
 @route("GET", "/v1/runs/{run}/outputs", gives=OutputList, query=(_OUTPUTS, CURSOR))
