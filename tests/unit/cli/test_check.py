@@ -41,6 +41,68 @@ def test_what_cannot_be_checked_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert "trainyard:" in capsys.readouterr().err
 
 
+def test_a_warning_is_no_reason_to_stop(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "train.py").write_text("import urllib.request\nurllib.request.urlopen('https://example.com')\n")
+    assert run(["check", str(tree)]) == 0
+    assert "0 errors, 1 warning." in capsys.readouterr().out
+
+
+def test_a_check_that_breaks_is_none_that_found_errors(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainyard.validation.laptop.FolderSnapshot", None)
+    assert run(["check", str(tree)]) == 2
+
+
+def test_a_file_that_cannot_be_read_is_told(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert run(["check", str(tree)]) == 1
+
+
+def test_findings_lead_to_the_deployment_that_is_used(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "train.py").write_text("x = (\n")
+    assert run(["--url", "https://train.example", "check", str(tree), "--format", "json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["url"] == "https://train.example/v1/rules/python-syntax"
+
+
+def test_it_speaks_the_terminals_language(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    run(["check", str(tree)])
+    run(["check", "--explain", "download"])
+    said = capsys.readouterr().out
+    assert "未发现问题" in said
+    assert "训练代码中有下载操作" in said
+
+
+def test_rules_are_explained_and_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "--explain", "idx-name"]) == 0
+    assert "train-lables-idx1-ubyte" in capsys.readouterr().out
+    assert run(["check", "--explain", "idx-nam"]) == 2
+    assert "idx-name" in capsys.readouterr().err
+    assert run(["check", "--schema"]) == 0
+    assert "boot_file" in json.loads(capsys.readouterr().out)["$defs"]["RunSpec"]["properties"]
+
+
+def test_findings_of_a_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    finding = {
+        "rule": "secret", "severity": "error", "file": "a.py", "line": None, "column": None,
+        "message": {"en": "There is a key here.", "zh": "此处含有密钥。"}, "fix": {"en": "Revoke it.", "zh": "请吊销。"},
+        "url": "https://train.example/v1/rules/secret",
+    }  # fmt: skip
+    document = {"findings": [finding], "errors": 1, "warnings": 0}
+    monkeypatch.setattr("trainyard.cli.client.Client.get", lambda *_args, **_query: document)
+    address = ["--url", "https://train.example", "findings", "run-1"]
+    assert run(address) == 0
+    assert "a.py: error: There is a key here. [secret]" in capsys.readouterr().out
+    assert run([*address, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == document
+
+
 def test_the_hook_is_installed(tree: Path) -> None:
     assert run(["check", str(tree), "--install-hook"]) == 0
     assert (tree / ".git" / "hooks" / "pre-push").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trainyard.model.errors import InvalidInput
-from trainyard.validation.laptop import check_path, install_hook
+from trainyard.validation.laptop import check_path, install_hook, pushed_refs
 from trainyard.validation.render import as_json, as_sarif, as_text
 from trainyard.validation.rules.contract import EXAMPLE_SPEC
 
@@ -139,33 +139,96 @@ def test_text_cannot_drive_the_terminal(work_tree: Path) -> None:
     assert "\x1b[31m" in as_text(findings, colour=True)
 
 
-def test_the_hook_stops_a_push_with_errors(work_tree: Path, tmp_path: Path) -> None:
-    remote = tmp_path / "remote.git"
-    run(tmp_path, *GIT, "init", "-q", "--bare", str(remote))
-    run(work_tree, *GIT, "remote", "add", "origin", str(remote))
-    hook = install_hook(work_tree)
-    assert install_hook(work_tree) == hook
-    # The program as it is installed, reduced to what the hook calls.
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    source = Path(__file__).parents[3] / "layers/core/python"
-    (programs / "trainyard").write_text(
-        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(source)!r})\n"
-        "from trainyard.validation.laptop import check_path\nfrom trainyard.validation.render import as_text\n"
-        "assert sys.argv[1] == 'check' and sys.argv[3] == '--commit'\n"
-        "report = check_path(sys.argv[2], sys.argv[4])\nprint(as_text(report.findings))\nsys.exit(report.exit_status)\n"
-    )
-    (programs / "trainyard").chmod(0o755)
-    path = f"{programs}:{os.environ['PATH']}"
+@pytest.fixture
+def remote(work_tree: Path, tmp_path: Path) -> Path:
+    """A bare repository that the work tree pushes to, with the hook installed."""
+    folder = tmp_path / "remote.git"
+    run(tmp_path, *GIT, "init", "-q", "--bare", str(folder))
+    run(work_tree, *GIT, "remote", "add", "origin", str(folder))
+    install_hook(work_tree)
+    return folder
 
+
+def push(root: Path, *what: str) -> subprocess.CompletedProcess[str]:
+    """`git push`, with this very program as the one that the hook finds, and no other."""
+    source = Path(__file__).parents[3] / "layers/core/python"
+    return run(root, *GIT, "push", "-q", *what, PATH="/usr/bin:/bin", PYTHONPATH=str(source))
+
+
+def test_the_hook_stops_a_push_with_errors(work_tree: Path, remote: Path) -> None:
     commit(work_tree)
-    assert run(work_tree, *GIT, "push", "-q", "origin", "main", PATH=path).returncode == 0
+    assert push(work_tree, "origin", "main").returncode == 0
     (work_tree / "trainyard.yaml").write_text("runs: [")
     commit(work_tree)
-    refused = run(work_tree, *GIT, "push", "-q", "origin", "main", PATH=path)
+
+    refused = push(work_tree, "origin", "main")
     assert refused.returncode != 0
     assert "run-file-syntax" in refused.stderr
-    assert run(work_tree, *GIT, "push", "-q", "--no-verify", "origin", "main", PATH=path).returncode == 0
+    assert "refs/heads/main" in refused.stderr
+    assert push(work_tree, "--no-verify", "origin", "main").returncode == 0
+
+
+def test_the_hook_looks_at_what_is_pushed_and_not_at_what_lies_around(work_tree: Path, remote: Path) -> None:
+    commit(work_tree)
+    (work_tree / "trainyard.yaml").write_text("runs: [")
+    assert push(work_tree, "origin", "main").returncode == 0
+    commit(work_tree)
+    (work_tree / "trainyard.yaml").write_text(EXAMPLE_SPEC)
+    assert push(work_tree, "origin", "HEAD~1:refs/heads/other").returncode == 0
+    # One bad commit among several refs is enough; a tag of it counts like a branch.
+    run(work_tree, *GIT, "tag", "-a", "v1", "-m", "first")
+    assert push(work_tree, "origin", "HEAD~1:refs/heads/third", "v1").returncode != 0
+    # What goes away, and notes, which start nothing.
+    assert push(work_tree, "origin", ":other").returncode == 0
+    run(work_tree, *GIT, "notes", "add", "-m", "a note")
+    assert push(work_tree, "origin", "refs/notes/commits").returncode == 0
+
+
+def test_the_hook_does_not_run_what_the_repository_holds(work_tree: Path, remote: Path, tmp_path: Path) -> None:
+    for name in ("yaml", "pydantic", "argparse", "trainyard"):
+        (work_tree / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    commit(work_tree)
+    assert push(work_tree, "origin", "main").returncode == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_push_goes_on_where_the_check_cannot_be_made(work_tree: Path, remote: Path) -> None:
+    hook = work_tree / ".git/hooks/pre-push"
+    hook.write_text(hook.read_text().replace(sys.executable, "/nonexistent/python"))
+    commit(work_tree)
+    pushed = push(work_tree, "origin", "main")
+    assert pushed.returncode == 0
+    assert "nothing was checked" in pushed.stderr
+
+
+def test_what_git_says_is_read_as_git_says_it() -> None:
+    zero, one = "0" * 40, "1" * 40
+    lines = [
+        f"refs/heads/a {one} refs/heads/b {zero}\n",
+        f"HEAD^{{/a fix}} {one} refs/tags/v1 {zero}\n",
+        f"(delete) {zero} refs/heads/gone {one}\n",
+        f"refs/notes/commits {one} refs/notes/commits {zero}\n",
+        "\n",
+    ]
+    assert [ref.ref for ref in pushed_refs(lines)] == ["refs/heads/b", "refs/tags/v1"]
+    assert pushed_refs([]) == []
+
+
+def test_a_linked_work_tree_has_the_hook_too(work_tree: Path, remote: Path, tmp_path: Path) -> None:
+    (work_tree / "trainyard.yaml").write_text("runs: [")
+    commit(work_tree)
+    linked = tmp_path / "linked"
+    run(work_tree, *GIT, "worktree", "add", "-q", "-b", "side", str(linked))
+    assert install_hook(linked).resolve() == (work_tree / ".git/hooks/pre-push").resolve()
+    assert "run-file-syntax" in push(linked, "origin", "side").stderr
+
+
+def test_hooks_that_others_share_are_left_alone(work_tree: Path, tmp_path: Path) -> None:
+    run(work_tree, *GIT, "config", "core.hooksPath", str(tmp_path / "shared"))
+    with pytest.raises(InvalidInput, match="--pushed"):
+        install_hook(work_tree)
+    run(work_tree, *GIT, "config", "core.hooksPath", ".githooks")
+    assert install_hook(work_tree).resolve() == work_tree / ".githooks/pre-push"
 
 
 def test_another_hook_is_left_alone(work_tree: Path) -> None:

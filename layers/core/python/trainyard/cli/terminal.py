@@ -21,7 +21,9 @@ def command(subparsers: Any, name: str, act: Any, words: str, *places: str) -> a
 
 
 def language() -> Language:
-    return "zh" if os.environ.get("LANG", "").startswith("zh") else "en"
+    """The language of the terminal, by the variables and in the order that POSIX says."""
+    known = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return "zh" if next(filter(None, known), "").startswith("zh") else "en"
 
 
 def client(options: argparse.Namespace) -> Client:

@@ -50,10 +50,10 @@ class Snapshot(ABC):
     entries: Mapping[str, Entry]
 
     @abstractmethod
-    def _read(self, entry: Entry) -> bytes: ...
+    def _read(self, entry: Entry) -> bytes | None: ...
 
     def read(self, path: str) -> bytes | None:
-        """The file's bytes; None if there is no such file, or it is a link or too large to be read."""
+        """The file's bytes; None if there is no such file, or it is a link, too large or not readable."""
         entry = self.entries.get(path)
         if entry is None or not entry.is_file or entry.size is None or entry.size > READ_LIMIT:
             return None
@@ -129,8 +129,11 @@ class FolderSnapshot(Snapshot):
                 entries[entry.path] = entry
         self.entries = entries
 
-    def _read(self, entry: Entry) -> bytes:
-        return (self._root / entry.path).read_bytes()
+    def _read(self, entry: Entry) -> bytes | None:
+        try:
+            return (self._root / entry.path).read_bytes()
+        except OSError:  # gone meanwhile, or not ours to read
+            return None
 
 
 class MemorySnapshot(Snapshot):
@@ -155,10 +158,8 @@ class _Subfolder(Snapshot):
         inside = {path.removeprefix(prefix): entry for path, entry in whole.entries.items() if path.startswith(prefix)}
         self.entries = {path: replace(entry, path=path) for path, entry in inside.items()}
 
-    def _read(self, entry: Entry) -> bytes:
-        content = self._whole.read(self._prefix + entry.path)
-        assert content is not None
-        return content
+    def _read(self, entry: Entry) -> bytes | None:
+        return self._whole.read(self._prefix + entry.path)
 
 
 def subfolder(whole: Snapshot, prefix: str) -> Snapshot:
