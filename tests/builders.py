@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from trainyard.model.ref import Move, Ref
 from trainyard.model.repository import Push, Repository, RepositoryKind
 from trainyard.model.run import Origin, Run, RunState
 from trainyard.model.spec import RunSpec
@@ -42,6 +43,12 @@ def a_push(push_id: str = "push-1", **changes: Any) -> Push:
         "received_at": NOW,
     }
     return Push.model_validate({**values, **changes})
+
+
+def a_ref(push: Push, known: Ref | None = None) -> Ref:
+    """The push's ref as the push left it; without `known` it is the ref's first."""
+    move = Move(push=push.id, before=push.before, commit=push.commit, delivery=push.delivery)
+    return (known or Ref(repository=push.repository, name=push.ref)).moved(move)
 
 
 def a_repository(full_name: str = "demo/lenet5", **changes: Any) -> Repository:

@@ -24,11 +24,11 @@ class TestGiteaWebhooks(WebhookContract):
         return Sample(headers, payload(f"gitea/{file}.json"))
 
     def branch_push(self) -> tuple[Sample, PushedRef]:
-        return self.event("push", "push"), PushedRef("refs/heads/develop", BEFORE, SHA, "gitea", UUID)
+        return self.event("push", "push"), PushedRef("refs/heads/develop", BEFORE, SHA, "gitea", "")
 
     def tag_push(self) -> tuple[Sample, PushedRef]:
         # An annotated tag: `after` is the tag object, `head_commit` the commit.
-        return self.event("push", "tag"), PushedRef("refs/tags/v1.0", None, SHA, "gitea", UUID)
+        return self.event("push", "tag"), PushedRef("refs/tags/v1.0", None, SHA, "gitea", "")
 
     def deletion(self) -> Sample:
         return self.event("push", "delete")

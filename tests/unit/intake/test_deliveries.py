@@ -8,7 +8,9 @@ import json
 import pytest
 from unit.intake.conftest import NOW, SECRET, make_repository
 
+from trainyard.hosts.contract import PushedRef
 from trainyard.intake.deliveries import MAX_BODY_BYTES, Receipt, receive_delivery
+from trainyard.intake.pushes import record_push
 from trainyard.model.errors import InvalidInput, NotFound, TooLarge, Unauthenticated
 from trainyard.model.repository import Repository, RepositoryKind
 from trainyard.store import State, layout
@@ -17,17 +19,17 @@ from trainyard.store.secrets import webhook_secret_name
 A, B = "a" * 40, "b" * 40
 
 
-def push(ref: str = "refs/heads/main", after: str = A) -> bytes:
-    return json.dumps({"ref": ref, "before": B, "after": after, "pusher": {"name": "ada"}}).encode()
+def push(ref: str = "refs/heads/main", after: str = A, before: str = B) -> bytes:
+    return json.dumps({"ref": ref, "before": before, "after": after, "pusher": {"name": "ada"}}).encode()
 
 
-def headers(body: bytes, event: str = "push", secret: str = SECRET) -> dict[str, str]:
+def headers(body: bytes, event: str = "push", secret: str = SECRET, delivery: str = "d-1") -> dict[str, str]:
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return {"x-github-event": event, "x-github-delivery": "d-1", "x-hub-signature-256": f"sha256={signature}"}
+    return {"x-github-event": event, "x-github-delivery": delivery, "x-hub-signature-256": f"sha256={signature}"}
 
 
-def deliver(state: State, body: bytes, event: str = "push", name: str = "ada/lenet5") -> Receipt:
-    return receive_delivery(state, "github", name, headers(body, event), body, NOW)
+def deliver(state: State, body: bytes, event: str = "push", name: str = "ada/lenet5", delivery: str = "d-1") -> Receipt:
+    return receive_delivery(state, "github", name, headers(body, event, delivery=delivery), body, NOW)
 
 
 def test_a_push_is_stored_as_a_row_and_as_it_arrived(state: State, project: Repository) -> None:
@@ -54,8 +56,40 @@ def test_a_repeated_delivery_changes_nothing(state: State, project: Repository) 
 
 def test_a_delivery_that_died_half_way_is_completed_by_the_next(state: State, project: Repository) -> None:
     receipt = deliver(state, push())
-    state.table._dynamodb.delete_item(TableName="trainyard", Key={"pk": {"S": f"PUSH#{receipt.pushes[0]}"}})
+    for row in (f"PUSH#{receipt.pushes[0]}", "REF#ada/lenet5#refs/heads/main"):
+        state.table._dynamodb.delete_item(TableName="trainyard", Key={"pk": {"S": row}})
     assert deliver(state, push()) == receipt
+
+
+def test_a_push_back_to_an_earlier_commit_is_a_push(state: State, project: Repository) -> None:
+    there = deliver(state, push(after=B, before=A), delivery="d-1")
+    back = deliver(state, push(after=A, before=B), delivery="d-2")
+    again = deliver(state, push(after=B, before=A), delivery="d-3")
+    assert [there.kind, back.kind, again.kind] == ["push"] * 3
+    assert len({*there.pushes, *back.pushes, *again.pushes}) == 3
+    # Each of them delivered once more, in any order, is the push that it was.
+    assert deliver(state, push(after=A, before=B), delivery="d-2") == Receipt("repeated", back.pushes)
+    assert deliver(state, push(after=B, before=A), delivery="d-1") == Receipt("repeated", there.pushes)
+    assert deliver(state, push(after=B, before=A), delivery="d-3") == Receipt("repeated", again.pushes)
+
+
+@pytest.mark.parametrize("swept_first", [True, False])
+def test_what_a_sweep_finds_and_a_webhook_tells_is_one_push(
+    state: State, project: Repository, swept_first: bool
+) -> None:
+    """A sweep knows which commit a ref points to, and neither the delivery nor every commit in between."""
+
+    def sweep() -> tuple[str, bool]:
+        return record_push(state, "ada/lenet5", PushedRef("refs/heads/main", None, A, "", ""), b"{}", NOW)
+
+    if swept_first:
+        found, new = sweep()
+        assert new
+        assert deliver(state, push()) == Receipt("repeated", [found])
+    else:
+        told = deliver(state, push())
+        assert sweep() == (told.pushes[0], False)
+    assert len(state.table.pushes_of("ada/lenet5").rows) == 1
 
 
 def test_ping_deletion_and_other_events_store_nothing(state: State, project: Repository) -> None:

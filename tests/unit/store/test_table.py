@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from builders import COMMIT, NOW, a_push, a_repository, a_run, a_spec
+from builders import COMMIT, NOW, a_push, a_ref, a_repository, a_run, a_spec
 
 from trainyard.model import lifecycle
 from trainyard.model.errors import InvalidInput
 from trainyard.model.finding import FindingCount
+from trainyard.model.ref import Move
 from trainyard.model.run import EvaluationFacet, FacetState, Job, Run, RunState
 from trainyard.store import State
 from trainyard.store.table import AlreadyThereError, TooManyConflictsError, _run_item, row_of
@@ -114,11 +115,22 @@ def test_a_deleted_run_is_in_no_list_but_still_known(state: State) -> None:
     assert state.table.run("run-1").deleted_at == NOW  # type: ignore[union-attr]
 
 
+def test_of_two_pushes_at_once_one_is_told_to_look_again(state: State) -> None:
+    first, second = a_push("push-1"), a_push("push-2")
+    assert state.table.create_push(first, a_ref(first))
+    assert not state.table.create_push(second, a_ref(second))
+    assert state.table.push("push-2") is None
+    known = state.table.ref("demo/lenet5", "refs/heads/main")
+    assert known == a_ref(first)
+    after = known.moved(Move(push="push-2", commit=COMMIT))
+    assert state.table.create_push(second, after)
+    assert not state.table.create_push(a_push("push-3"), after)
+    assert state.table.ref("demo/lenet5", "refs/heads/main") == after
+
+
 def test_a_push_is_finished_with_all_its_runs_once(state: State) -> None:
     push = a_push()
-    state.table.create_push(push)
-    with pytest.raises(AlreadyThereError):
-        state.table.create_push(push)
+    assert state.table.create_push(push, a_ref(push))
     checked = push.model_copy(update={"checked_at": NOW + timedelta(seconds=1), "runs": ["run-1", "run-2"]})
     assert state.table.finish_push(checked, [a_run("run-1"), a_run("run-2")])
     assert not state.table.finish_push(checked, [a_run("run-1"), a_run("run-2")])
@@ -127,7 +139,7 @@ def test_a_push_is_finished_with_all_its_runs_once(state: State) -> None:
 
 
 def test_a_push_is_not_finished_in_part(state: State) -> None:
-    state.table.create_push(a_push())
+    assert state.table.create_push(a_push(), a_ref(a_push()))
     state.table.create_run(a_run("run-2"))
     checked = a_push(checked_at=NOW, runs=["run-1", "run-2"])
     assert not state.table.finish_push(checked, [a_run("run-1"), a_run("run-2")])

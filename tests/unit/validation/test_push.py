@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from builders import a_push, a_repository
+from builders import a_push, a_ref, a_repository
 from unit.validation.git_rig import GitServer
 
 from trainyard.model import ids
@@ -57,14 +57,15 @@ class Rig:
 
     def push(self, commit: str, ref: str = "refs/heads/main", before: str | None = None) -> Push:
         push = a_push(
-            ids.push_id("demo/lenet5", ref, commit),
+            ids.push_id("demo/lenet5", ref, commit, "", 0),
             commit=commit,
             ref=ref,
             before=before,
             pusher="ada",
             received_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         )
-        self.state.table.create_push(push)
+        known = self.state.table.ref(push.repository, ref)
+        assert self.state.table.create_push(push, a_ref(push, known))
         return push
 
     def pushed(self, files: dict[str, str | bytes], **arguments: Any) -> list[Run]:
@@ -254,7 +255,7 @@ def test_links_and_submodules_are_refused(rig: Rig) -> None:
 def test_a_push_to_anything_but_a_project_starts_nothing(rig: Rig) -> None:
     data = rig.register("demo/digits", RepositoryKind.DATASET)
     push = a_push("p", repository="demo/digits", commit=data.commit({"a": "b"}))
-    rig.state.table.create_push(push)
+    rig.state.table.create_push(push, a_ref(push))
     assert validate_push(rig.state, "p") == []
     assert rig.state.table.push("p").checked_at is not None
     assert validate_push(rig.state, "unknown") == []

@@ -34,7 +34,7 @@ class PushedRef:
     """The full commit id; of an annotated tag the commit that it stands for, where the host tells."""
     pusher: str
     delivery: str
-    """The host's id of this delivery, empty where it has none."""
+    """The host's id of this delivery, empty where it has none or where the same delivery again gets another one."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ class Gitea(GitHost):
         payload = json_object(body)
         pusher = text_at(payload, "pusher", "login") or text_at(payload, "pusher", "username")
         tagged = text_at(payload, "head_commit", "id")
-        return read_push(payload, tagged, pusher, header(headers, f"X-{self.brand}-Delivery"))
+        # Its X-Gitea-Delivery is another one when somebody replays a delivery, so it does not tell pushes apart.
+        return read_push(payload, tagged, pusher, "")
 
     def fetch_address(self, repository: Repository, token: str | None) -> FetchAddress:
         headers = basic_authorization(token, "oauth2") if token else {}

@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from trainyard.hosts.contract import Delivery, GitHost, Ignored, Ping, PushedRef
+from trainyard.hosts.contract import Delivery, GitHost, Ignored, Ping
 from trainyard.hosts.registry import host
+from trainyard.intake.pushes import record_push
 from trainyard.model.errors import NotFound, TooLarge, Unauthenticated
-from trainyard.model.ids import push_id
-from trainyard.model.repository import FULL_NAME, Push, Repository, RepositoryKind
+from trainyard.model.repository import FULL_NAME, Repository, RepositoryKind
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
 from trainyard.store.secrets import webhook_secret_name
-from trainyard.store.table import AlreadyThereError
 
 CODECOMMIT = "codecommit"
 MAX_BODY_BYTES = 25_000_000
@@ -117,9 +116,9 @@ def _received(state: State, read: Delivery, repository_name: str, evidence: byte
             return Receipt("ping")
         case Ignored(reason=reason):
             return Receipt("ignored", reason=reason)
-    pushes = [_push(repository_name, pushed, now) for pushed in read.refs]
-    stored = [push.id for push in pushes if _store(state, push, evidence)]
-    return Receipt("push", stored) if stored else Receipt("repeated", [push.id for push in pushes])
+    recorded = [record_push(state, repository_name, pushed, evidence, now) for pushed in read.refs]
+    new = [push for push, is_new in recorded if is_new]
+    return Receipt("push", new) if new else Receipt("repeated", [push for push, _ in recorded])
 
 
 def _verify(
@@ -146,29 +145,6 @@ def _verify(
         )
     git_host.verify(headers, body, secret, now)
     return secret
-
-
-def _push(repository_name: str, pushed: PushedRef, now: datetime) -> Push:
-    return Push(
-        id=push_id(repository_name, pushed.ref, pushed.after),
-        repository=repository_name,
-        ref=pushed.ref,
-        commit=pushed.after,
-        before=pushed.before,
-        pusher=pushed.pusher,
-        delivery=pushed.delivery[:200],
-        received_at=now,
-    )
-
-
-def _store(state: State, push: Push, evidence: bytes) -> bool:
-    """False if the push was known."""
-    state.objects.put(layout.delivery_key(push.id), evidence, "application/json", if_absent=True)
-    try:
-        state.table.create_push(push)
-    except AlreadyThereError:
-        return False
-    return True
 
 
 def _evidence(host_name: str, repository_name: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bytes:

@@ -38,9 +38,10 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
-def push_id(repository: str, ref: str, commit: str) -> str:
-    """The identity of a push: 32 hex digits. A redelivery, and a sweep that found the same commit, give the same."""
-    return hashlib.sha256(f"{repository}\0{ref}\0{commit}".encode()).hexdigest()[:32]
+def push_id(repository: str, ref: str, commit: str, delivery: str, number: int) -> str:
+    """An id for a push: 32 hex digits. `number`: of pushes to the ref before it, as a commit may be pushed again."""
+    parts = (repository, ref, commit, delivery, str(number))
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _encode(number: int, characters: int) -> str:

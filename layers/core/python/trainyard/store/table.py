@@ -28,6 +28,7 @@ from pydantic import BaseModel
 
 from trainyard.model.check import Check
 from trainyard.model.errors import InvalidInput
+from trainyard.model.ref import Ref
 from trainyard.model.repository import AccessToken, FileLock, Push, Repository
 from trainyard.model.run import Run
 from trainyard.model.session import Session
@@ -133,39 +134,20 @@ class Table:
     def push(self, push_id: str) -> Push | None:
         return self._get(f"PUSH#{push_id}", Push)
 
-    def create_push(self, push: Push) -> None:
-        """AlreadyThereError if that push is known: a redelivery, or the sweep and the webhook saw the same one."""
-        self._create(_push_item(push))
+    def ref(self, repository: str, name: str) -> Ref | None:
+        return self._get(_ref_pk(repository, name), Ref)
+
+    def create_push(self, push: Push, ref: Ref) -> bool:
+        """Write the push and `ref` as the push left it, together. False if another push to the ref was quicker."""
+        return self._all_or_none([_create(self.name, _push_item(push)), _next_version(self.name, _ref_item(ref))])
 
     def finish_push(self, push: Push, runs: Sequence[Run]) -> bool:
         """Write all runs of a push and mark it checked, together or not at all. False if that was done before."""
-        from botocore.exceptions import ClientError
-
         if len(runs) > MAX_RUNS_PER_PUSH:
             raise ValueError(f"a push starts at most {MAX_RUNS_PER_PUSH} runs")
         unchecked = "attribute_exists(pk) AND attribute_not_exists(checked)"
-        actions: list[Any] = [
-            {"Put": {"TableName": self.name, "Item": _push_item(push), "ConditionExpression": unchecked}}
-        ]
-        actions += [
-            {
-                "Put": {
-                    "TableName": self.name,
-                    "Item": _run_item(run),
-                    "ConditionExpression": "attribute_not_exists(pk)",
-                }
-            }
-            for run in runs
-        ]
-        try:
-            self._dynamodb.transact_write_items(TransactItems=actions)
-        except ClientError as error:
-            reasons = error.response.get("CancellationReasons", [])
-            codes = {reason.get("Code") for reason in reasons}
-            if codes and codes <= {"None", "ConditionalCheckFailed"}:
-                return False
-            raise
-        return True
+        finished = {"Put": {"TableName": self.name, "Item": _push_item(push), "ConditionExpression": unchecked}}
+        return self._all_or_none([finished, *(_create(self.name, _run_item(run)) for run in runs)])
 
     def pushes_of(self, repository: str, limit: int = 50, cursor: str | None = None) -> Page[Push]:
         return self._query(Push, BY_PROJECT, "project", f"PUSH#{repository}", limit, cursor, newest_first=True)
@@ -239,6 +221,20 @@ class Table:
         item = answer.get("Item")
         return model.model_validate_json(item["document"]["S"]) if item else None
 
+    def _all_or_none(self, actions: list[Any]) -> bool:
+        """One transaction; False, and nothing written, if a condition of it does not hold."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._dynamodb.transact_write_items(TransactItems=actions)
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons", [])
+            codes = {reason.get("Code") for reason in reasons}
+            if codes and codes <= {"None", "ConditionalCheckFailed"}:
+                return False
+            raise
+        return True
+
     def _create(self, item: dict[str, Any]) -> None:
         from botocore.exceptions import ClientError
 
@@ -301,6 +297,31 @@ def row_of(image: dict[str, Any] | None) -> Run | Push | Check | None:
     return None
 
 
+def _create(table: str, item: dict[str, Any]) -> dict[str, Any]:
+    """A transaction's action: the row must be new."""
+    return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
+
+
+def _next_version(table: str, item: dict[str, Any]) -> dict[str, Any]:
+    """A transaction's action: the row must have the version before `item`'s; the first one must be new."""
+    version = int(item["version"]["N"])
+    if version == 1:
+        return _create(table, item)
+    before = {":before": {"N": str(version - 1)}}
+    return {
+        "Put": {
+            "TableName": table,
+            "Item": item,
+            "ConditionExpression": "version = :before",
+            "ExpressionAttributeValues": before,
+        }
+    }
+
+
+def _ref_pk(repository: str, name: str) -> str:
+    return f"REF#{repository}#{name}"
+
+
 def _lock_pk(repository: str, lock_id: str) -> str:
     return f"LOCK#{repository}#{lock_id}"
 
@@ -335,6 +356,11 @@ def _push_item(push: Push) -> dict[str, Any]:
     if push.checked_at:
         item["checked"] = {"S": push.checked_at.isoformat()}
     return item
+
+
+def _ref_item(ref: Ref) -> dict[str, Any]:
+    item = _item("ref", _ref_pk(ref.repository, ref.name), f"REF#{ref.repository}", ref.name, ref)
+    return item | {"version": {"N": str(ref.version)}}
 
 
 def _repository_item(repository: Repository) -> dict[str, Any]:
