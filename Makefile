@@ -4,7 +4,7 @@ BIN := .venv/bin
 PY_SOURCES := layers/core/python functions infra tests
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 
-.PHONY: setup demo up down test lint unit e2e bench format build clean help
+.PHONY: setup demo up down test lint unit e2e bench format build images clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,11 +26,12 @@ down: ## stop the embedded stack
 
 test: lint unit ## lint and every test
 
-lint: setup ## ruff, mypy, cfn-lint, sam validate
+lint: setup ## ruff, mypy, cfn-lint, hadolint, sam validate
 	$(BIN)/ruff check $(PY_SOURCES)
 	$(BIN)/ruff format --check $(PY_SOURCES)
 	$(BIN)/mypy layers/core/python/trainyard
 	$(BIN)/cfn-lint $(TEMPLATES)
+	$(BIN)/hadolint --config infra/images/.hadolint.yaml infra/images/*/Dockerfile
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1 --template template.yaml
 
 unit: setup ## pytest: unit, contracts, functions, e2e
@@ -47,6 +48,9 @@ format: setup ## ruff's formatter
 
 build: setup ## sam build
 	SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
+
+images: setup ## build and push the images (docker or podman, credentials for the account)
+	PATH="$(CURDIR)/$(BIN):$$PATH" infra/images/push
 
 clean: ## remove what was made here, but for the embedded stack's state
 	rm -rf .venv .aws-sam .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,6 +14,8 @@ from infra.local.batch.server import BatchServer
 from trainyard.compute.aws_batch import AwsBatch
 from trainyard.model.settings import Settings
 
+# Of a waiting job; the shortest that Batch knows.
+LIMIT_SECONDS = 600
 PROGRAMS = {"ok": "print('ok')", "fail": "raise SystemExit(3)", "sleep": "import time; time.sleep(60)"}
 
 
@@ -34,9 +36,23 @@ def batch(**arguments: Any) -> Iterator[tuple[BatchServer, AwsBatch, Any]]:
                 "securityGroupIds": ["sg-1"], "instanceRole": "arn:aws:iam::000000000000:instance-profile/ecs",
             },
         )["computeEnvironmentArn"]  # fmt: skip
-        queue = client.create_job_queue(
-            jobQueueName="cpu", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}]
-        )["jobQueueArn"]
+        policy = client.create_scheduling_policy(name="fair", fairsharePolicy={"shareDecaySeconds": 3600})["arn"]
+        queues = {
+            name: client.create_job_queue(
+                jobQueueName=name,
+                priority=1,
+                schedulingPolicyArn=policy,
+                computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
+                jobStateTimeLimitActions=[
+                    {"reason": reason, "state": "RUNNABLE", "action": "CANCEL", "maxTimeSeconds": LIMIT_SECONDS}
+                    for reason in (
+                        "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+                        "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+                    )
+                ],
+            )["jobQueueArn"]
+            for name in ("cpu", "cpu-spot", "cpu-spotfirst")
+        }
         definition = client.register_job_definition(
             jobDefinitionName="cpu",
             type="container",
@@ -46,5 +62,5 @@ def batch(**arguments: Any) -> Iterator[tuple[BatchServer, AwsBatch, Any]]:
                 "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
             },
         )["jobDefinitionArn"]
-        known = Settings(job_queues={"cpu": queue}, job_definitions={"cpu": definition})
+        known = Settings(job_queues=queues, job_definitions={"cpu": definition})
         yield server, AwsBatch(client, known), client

@@ -1,4 +1,4 @@
-"""Batch's job state change events, and the one thread that delivers them in order."""
+"""Batch's events of job states and blocked queues, and the one thread that delivers them in order."""
 
 import copy
 import logging
@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 OnEvent = Callable[[Wire], None]
 DETAIL_TYPE = "Batch Job State Change"
+BLOCKED = "Batch Job Queue Blocked"
 
 
 def state_change(job: Job, place: Place, source: str) -> Wire:
@@ -30,6 +31,12 @@ def state_change(job: Job, place: Place, source: str) -> Wire:
         "resources": [job.detail["jobArn"]],
         "detail": copy.deepcopy(job.detail),
     }
+
+
+def queue_blocked(job: Job, place: Place, source: str) -> Wire:
+    """The event that tells that nothing starts from a queue, because of the job at its front."""
+    event = state_change(job, place, source)
+    return {**event, "detail-type": BLOCKED, "resources": [job.detail["jobArn"], job.detail["jobQueue"]]}
 
 
 def to_event_bridge(client: Any, bus: str) -> OnEvent:

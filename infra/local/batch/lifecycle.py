@@ -21,10 +21,20 @@ NEXT = {
 ENDED = "Essential container in task exited"
 NOT_STARTED = "Task failed to start"
 TIMED_OUT = "Job attempt duration exceeded timeout"
+# What blocks a queue, in Batch's own words. The first part is what a queue's time limits name.
 TOO_LARGE = (
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) is higher than that "
-    "can be met by the CE(s) attached to the job queue."
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue cannot meet the CPU "
+    "requirement of the job."
 )
+NO_CAPACITY = (
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for instance type "
+    "[optimal]"
+)
+
+
+def canceled_by_limit(cause: str) -> str:
+    """The reason of a job that a queue's time limit ended."""
+    return f"Canceled by JobStateTimeLimit action due to reason: {cause}"
 
 
 def host_lost(instance: str) -> str:

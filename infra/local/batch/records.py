@@ -94,6 +94,7 @@ class State:
     """
 
     compute_environments: dict[str, Wire] = field(default_factory=dict)
+    policies: dict[str, Wire] = field(default_factory=dict)
     queues: dict[str, Wire] = field(default_factory=dict)
     definitions: dict[str, list[Wire]] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -120,6 +121,12 @@ class State:
             return self.compute_environments[name_of(name_or_arn)]
         except KeyError:
             raise Refusal(f"Compute Environment {name_or_arn} does not exist") from None
+
+    def policy(self, name_or_arn: str) -> Wire:
+        try:
+            return self.policies[name_of(name_or_arn)]
+        except KeyError:
+            raise Refusal(f"Scheduling Policy {name_or_arn} does not exist") from None
 
     def definition(self, name_or_arn: str) -> Wire:
         """The active definition meant by `name` (its latest revision), `name:revision` or an ARN."""

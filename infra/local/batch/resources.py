@@ -1,4 +1,4 @@
-"""Compute environments, job queues, job definitions and tags: each operation takes and returns Batch's wire shape.
+"""Compute environments, policies, queues, definitions and tags: each operation takes and returns Batch's wire shape.
 
 What a request may hold at all was checked against the service model before; here is what Batch refuses beyond that.
 """
@@ -14,6 +14,8 @@ from infra.local.batch.refusal import Refusal
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 SHORTEST_TIMEOUT_S = 60
+SHORTEST_LIMIT_S = 600
+LONGEST_LIMIT_S = 86400
 
 
 def checked_name(name: str, what: str) -> str:
@@ -96,11 +98,61 @@ class Resources:
         page, token = paging.page(rows, request)
         return {"computeEnvironments": page, **token}
 
+    def update_compute_environment(self, request: Wire) -> Wire:
+        environment = self._state.compute_environment(request["computeEnvironment"])
+        changes = {name: value for name, value in request.items() if name != "computeEnvironment"}
+        resources = {**environment.get("computeResources", {}), **changes.pop("computeResources", {})}
+        environment.update(changes)
+        if resources:
+            environment["computeResources"] = resources
+        return {name: environment[name] for name in ("computeEnvironmentName", "computeEnvironmentArn")}
+
+    def delete_compute_environment(self, request: Wire) -> Wire:
+        name = name_of(request["computeEnvironment"])
+        arn = self._place.arn("compute-environment", name)
+        users = [queue["jobQueueName"] for queue in self._state.queues.values() if arn in _environments_of(queue)]
+        if users:
+            raise Refusal(f"Cannot delete, found existing JobQueue relationship: {', '.join(users)}")
+        self._state.compute_environments.pop(name, None)
+        return {}
+
+    def create_scheduling_policy(self, request: Wire) -> Wire:
+        name = checked_name(request["name"], "name")
+        if name in self._state.policies:
+            raise Refusal(f"Object already exists: {name}")
+        check_tags(request.get("tags", {}))
+        arn = self._place.arn("scheduling-policy", name)
+        self._state.policies[name] = {"tags": {}, **request, "arn": arn}
+        return {"name": name, "arn": arn}
+
+    def update_scheduling_policy(self, request: Wire) -> Wire:
+        policy = self._state.policy(request["arn"])
+        policy.update({name: value for name, value in request.items() if name != "arn"})
+        return {}
+
+    def delete_scheduling_policy(self, request: Wire) -> Wire:
+        name = name_of(request["arn"])
+        users = [each for each in self._state.queues.values() if name_of(each.get("schedulingPolicyArn", "")) == name]
+        if users:
+            raise Refusal(f"Scheduling policy {name} is used by {users[0]['jobQueueName']}")
+        self._state.policies.pop(name, None)
+        return {}
+
+    def describe_scheduling_policies(self, request: Wire) -> Wire:
+        return {"schedulingPolicies": _chosen(self._state.policies, request["arns"])}
+
+    def list_scheduling_policies(self, request: Wire) -> Wire:
+        page, token = paging.page([{"arn": each["arn"]} for each in self._state.policies.values()], request)
+        return {"schedulingPolicies": page, **token}
+
     def create_job_queue(self, request: Wire) -> Wire:
         name = checked_name(request["jobQueueName"], "jobQueueName")
         if name in self._state.queues:
             raise Refusal(f"Object already exists: {name}")
         order = self._checked_order(request.get("computeEnvironmentOrder", []))
+        if policy := request.get("schedulingPolicyArn"):
+            self._state.policy(policy)
+        _check_time_limits(request.get("jobStateTimeLimitActions", []))
         check_tags(request.get("tags", {}))
         arn = self._place.arn("job-queue", name)
         self._state.queues[name] = {
@@ -134,10 +186,21 @@ class Resources:
     def update_job_queue(self, request: Wire) -> Wire:
         queue = self._state.queue(request["jobQueue"])
         changes = {name: value for name, value in request.items() if name != "jobQueue"}
+        if "schedulingPolicyArn" in changes and not queue.get("schedulingPolicyArn"):
+            raise Refusal("A scheduling policy cannot be added to a job queue that was made without one")
+        _check_time_limits(changes.get("jobStateTimeLimitActions", []))
         if "computeEnvironmentOrder" in changes:
             changes["computeEnvironmentOrder"] = self._checked_order(changes["computeEnvironmentOrder"])
         queue.update(changes)
         return {"jobQueueName": queue["jobQueueName"], "jobQueueArn": queue["jobQueueArn"]}
+
+    def delete_job_queue(self, request: Wire) -> Wire:
+        name = name_of(request["jobQueue"])
+        queue = self._state.queues.get(name)
+        if queue is not None and queue["state"] != "DISABLED":
+            raise Refusal(f"Cannot delete, resource {name} must be in DISABLED state")
+        self._state.queues.pop(name, None)
+        return {}
 
     def register_job_definition(self, request: Wire) -> Wire:
         name = checked_name(request["jobDefinitionName"], "jobDefinitionName")
@@ -189,6 +252,7 @@ class Resources:
         find: dict[str, Any] = {
             "compute-environment": self._state.compute_environment,
             "job-queue": self._state.queue,
+            "scheduling-policy": self._state.policy,
             "job-definition": self._state.definition,
             "job": lambda job_id: self._state.job(job_id).detail,
         }
@@ -197,6 +261,20 @@ class Resources:
             raise Refusal(f"{arn} is not the ARN of a Batch resource that can have tags")
         tags: Wire = known(name).setdefault("tags", {})
         return tags
+
+
+def _environments_of(queue: Wire) -> list[str]:
+    return [each["computeEnvironment"] for each in queue["computeEnvironmentOrder"]]
+
+
+def _check_time_limits(actions: list[Wire]) -> None:
+    for each in actions:
+        if each["state"] != "RUNNABLE" or each["action"] != "CANCEL":
+            raise Refusal("jobStateTimeLimitActions: state must be RUNNABLE and action CANCEL")
+        if not SHORTEST_LIMIT_S <= each["maxTimeSeconds"] <= LONGEST_LIMIT_S:
+            raise Refusal(
+                f"jobStateTimeLimitActions: maxTimeSeconds must be from {SHORTEST_LIMIT_S} to {LONGEST_LIMIT_S}"
+            )
 
 
 def _chosen(rows: dict[str, Wire], names: list[str] | None) -> list[Wire]:

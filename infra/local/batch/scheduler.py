@@ -79,6 +79,7 @@ class Scheduler:
         self._running: dict[str, _Running] = {}
         self._deadlines: list[_Deadline] = []
         self._numbers = itertools.count()
+        self._starved: set[str] = set()
         self._stopping = False
         self._look_again = False
         self._thread = threading.Thread(target=self._run, name="batch-scheduler", daemon=True)
@@ -91,6 +92,8 @@ class Scheduler:
             for job in list(self._state.jobs.values()):
                 if job.status in ON_AN_INSTANCE:
                     self._settle_interrupted(job)
+                elif job.status == "RUNNABLE":
+                    job.detail.pop("statusReason", None)  # found anew, so that its time limit runs again
             self._state.forget_old_jobs(now_ms())
         self._thread.start()
 
@@ -141,6 +144,11 @@ class Scheduler:
         attempt = self._running.get(job.job_id)
         if attempt is not None and attempt.why is None:
             self._interrupt(attempt, Outcome(lifecycle.host_lost(self._instance)))
+
+    def starve(self, environment_name: str, *, starved: bool) -> None:
+        """Whether AWS has no machine left for this environment. What runs on it goes on."""
+        (self._starved.add if starved else self._starved.discard)(environment_name)
+        self.wake()
 
     def in_order(self, queue_name: str) -> list[Job]:
         """A queue's RUNNABLE jobs in the order in which they start.
@@ -215,14 +223,36 @@ class Scheduler:
         usable = [each for each in environments if each["state"] == "ENABLED"]
         for job in self.in_order(queue["jobQueueName"]):
             if all(job.vcpus > _capacity(each) for each in environments):
-                job.detail["statusReason"] = lifecycle.TOO_LARGE
+                self._block(job, queue, lifecycle.TOO_LARGE)
                 continue
-            for each in usable:
-                name = each["computeEnvironmentName"]
-                if job.vcpus <= _capacity(each) - self._used(name):
-                    return job, name
+            names = [
+                each["computeEnvironmentName"]
+                for each in usable
+                if job.vcpus <= _capacity(each) - self._used(each["computeEnvironmentName"])
+            ]
+            place = next((name for name in names if name not in self._starved), None)
+            if place is not None:
+                return job, place
+            if names:
+                self._block(job, queue, lifecycle.NO_CAPACITY)
             return None
         return None
+
+    def _block(self, job: Job, queue: Wire, reason: str) -> None:
+        """Nothing starts because of this job: say so once, and end it when the queue's time limit for that is over."""
+        if job.detail.get("statusReason") == reason:
+            return
+        job.detail["statusReason"] = reason
+        self._state.outbox.append(events.queue_blocked(job, self._settings.place, self._settings.source))
+        self._saver.changed()
+        cause = reason.partition(" - ")[0]
+        for limit in queue.get("jobStateTimeLimitActions", []):
+            if limit["reason"] == cause:
+                self._after(limit["maxTimeSeconds"], lambda: self._give_up(job, reason))
+
+    def _give_up(self, job: Job, reason: str) -> None:
+        if job.status == "RUNNABLE" and job.detail.get("statusReason") == reason:
+            self.cancel(job, lifecycle.canceled_by_limit(reason.partition(" - ")[0]))
 
     def _placed(self) -> list[Job]:
         return [each.job for each in self._running.values()]

@@ -130,6 +130,12 @@ class BatchServer:
         with self._lock:
             self._scheduler.reclaim(self._state.job(job_id))
 
+    def starve(self, compute_environment: str, *, starved: bool = True) -> None:
+        """As if AWS had no machine for this environment: what runs goes on, nothing new starts. Refusal if unknown."""
+        with self._lock:
+            name = self._state.compute_environment(compute_environment)["computeEnvironmentName"]
+            self._scheduler.starve(name, starved=starved)
+
     def wait_idle(self, timeout: float) -> bool:
         """Wait until every job has ended and every event is out; False when `timeout` seconds were not enough."""
         with self._lock:
@@ -142,8 +148,14 @@ class BatchServer:
         made = self._resources
         changing: dict[str, Operation] = {
             "CreateComputeEnvironment": made.create_compute_environment,
+            "UpdateComputeEnvironment": made.update_compute_environment,
+            "DeleteComputeEnvironment": made.delete_compute_environment,
+            "CreateSchedulingPolicy": made.create_scheduling_policy,
+            "UpdateSchedulingPolicy": made.update_scheduling_policy,
+            "DeleteSchedulingPolicy": made.delete_scheduling_policy,
             "CreateJobQueue": made.create_job_queue,
             "UpdateJobQueue": made.update_job_queue,
+            "DeleteJobQueue": made.delete_job_queue,
             "RegisterJobDefinition": made.register_job_definition,
             "TagResource": made.tag_resource,
             "SubmitJob": self._submit_job,
@@ -152,6 +164,8 @@ class BatchServer:
         }
         reading: dict[str, Operation] = {
             "DescribeComputeEnvironments": made.describe_compute_environments,
+            "DescribeSchedulingPolicies": made.describe_scheduling_policies,
+            "ListSchedulingPolicies": made.list_scheduling_policies,
             "DescribeJobQueues": made.describe_job_queues,
             "DescribeJobDefinitions": made.describe_job_definitions,
             "ListTagsForResource": made.list_tags_for_resource,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from batch_fixture import batch
 from contracts.compute.backend_contract import BackendContract
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trainyard.compute.aws_batch import AwsBatch, status_of
-from trainyard.compute.contract import ComputeBackend, JobEnd
+from trainyard.compute.aws_batch import AwsBatch, share_of, status_of
+from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus
 from trainyard.compute.registry import BACKENDS, backend
+from trainyard.model.lifecycle import JobPhase
+from trainyard.model.run import Job
 
 
 class TestAwsBatch(BackendContract):
@@ -35,6 +43,106 @@ class TestAwsBatch(BackendContract):
     def test_a_failing_script_is_not_retried(self) -> None:
         status = self.ended(self.made, self.made.submit(self.request("run-once", "fail", retries=3)))
         assert (status.attempt, status.end) == (1, JobEnd.SCRIPT)
+
+
+class TestWaiting:
+    """What the embedded Batch says of a job that cannot start, and what becomes of it."""
+
+    @pytest.fixture(autouse=True)
+    def _served(self, aws_credentials: None) -> Iterator[None]:
+        self.events: list[dict[str, Any]] = []
+        # 600 of Batch's seconds, the shortest limit of a queue, in 0.6 of ours.
+        with batch(second=0.001, on_event=self.events.append) as (server, made, _):
+            self.server, self.made = server, made
+            yield
+
+    def look(self, job: Job) -> JobStatus:
+        status = self.made.describe(job)
+        assert status is not None
+        return status
+
+    def wait_for(self, job: Job, until: Callable[[JobStatus], bool]) -> JobStatus:
+        deadline = time.monotonic() + 20
+        while not until(status := self.look(job)):
+            assert time.monotonic() < deadline, status
+            time.sleep(0.02)
+        return status
+
+    def explained(self, status: JobStatus) -> str:
+        why = self.made.explain(status)
+        assert why is not None
+        assert why.zh
+        return why.en
+
+    def test_a_full_queue_tells_the_place_in_it(self) -> None:
+        for number in range(4):
+            job = self.made.submit(request(f"run-{number}", program="sleep", timeout=timedelta(days=9)))
+            self.wait_for(job, lambda status: status.phase is JobPhase.RUNNING)
+        waiting = [self.made.submit(request(f"run-wait-{number}")) for number in range(3)]
+        for job in waiting:
+            self.wait_for(job, lambda status: status.waiting is not None and bool(self.snapshot()))
+        self.wait_for(waiting[2], lambda _: len(self.snapshot()) == 3)
+        told = [self.explained(self.look(job)) for job in waiting]
+        assert told[0].startswith("It is next")
+        assert told[1].startswith("1 job starts before it")
+        assert told[2].startswith("2 jobs start before it")
+
+    def snapshot(self) -> list[Any]:
+        answer = self.made._batch.get_job_queue_snapshot(jobQueue="cpu")
+        return list(answer["frontOfQueue"]["jobs"])
+
+    def test_no_capacity_blocks_the_queue_says_so_and_ends(self) -> None:
+        self.server.starve("cpu")
+        job = self.made.submit(request("run-starved"))
+        status = self.wait_for(job, lambda status: bool(status.reason) or status.end is not None)
+        if status.end is None:
+            assert "AWS has no free machine" in self.explained(status)
+        status = self.wait_for(job, lambda status: status.end is not None)
+        assert (status.end, status.seconds) == (JobEnd.NO_CAPACITY, 0)
+        blocked = next(event for event in self.events if event["detail-type"] == "Batch Job Queue Blocked")
+        heard = status_of(blocked["detail"])
+        assert heard.phase is JobPhase.QUEUED
+        assert "AWS has no free machine" in self.explained(heard)
+
+    def test_a_job_that_no_machine_can_carry_is_told_and_ended(self) -> None:
+        job = self.made.submit(request("run-large", vcpus=64))
+        status = self.wait_for(job, lambda status: status.end is not None)
+        assert status.end is JobEnd.IMPOSSIBLE
+
+    def test_capacity_that_comes_back_starts_what_waits(self) -> None:
+        with batch() as (server, made, _):
+            self.server, self.made = server, made
+            server.starve("cpu")
+            job = made.submit(request("run-patient"))
+            self.wait_for(job, lambda status: bool(status.reason))
+            server.starve("cpu", starved=False)
+            assert self.wait_for(job, lambda status: status.phase is JobPhase.SUCCEEDED).end is None
+
+
+def request(run_id: str, program: str = "ok", **changes: Any) -> JobRequest:
+    values = {
+        "run_id": run_id, "owner": "demo", "queue": "cpu", "job_definition": "cpu", "vcpus": 1, "memory_mib": 512,
+        "timeout": timedelta(minutes=5), "environment": {"PROGRAM": program},
+    }  # fmt: skip
+    return JobRequest.model_validate({**values, **changes})
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_shares_of_owners_are_told_apart_and_batch_takes_them(one: str, other: str) -> None:
+    for owner in (one, other):
+        assert re.fullmatch(r"[A-Za-z0-9]{0,255}", share_of(owner))
+    if one != other:
+        assert share_of(one) != share_of(other)
+
+
+def test_seconds_of_all_attempts_are_counted() -> None:
+    attempts = [
+        {"container": {}, "startedAt": 1000, "stoppedAt": 61_000},
+        {"container": {}, "stoppedAt": 70_000},
+        {"container": {"exitCode": 0}, "startedAt": 100_000, "stoppedAt": 130_500},
+    ]
+    detail = {"jobId": "job-1", "jobName": "run-1", "jobQueue": "arn:q", "status": "SUCCEEDED", "attempts": attempts}
+    assert status_of(detail).seconds == 90.5
 
 
 def test_the_registry_names_every_backend_by_its_name() -> None:

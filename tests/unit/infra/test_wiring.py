@@ -111,7 +111,7 @@ def test_job_events_come_from_our_own_queues_alone() -> None:
     pattern = RULES["TrackJobRule"]["EventPattern"]
     assert "EventBusName" not in RULES["TrackJobRule"], "AWS sends them to the default bus"
     assert pattern["detail"]["jobQueue"][0]["prefix"]["Fn::Sub"].endswith(":job-queue/${AWS::StackName}-")
-    queues = properties_of("AWS::Batch::JobQueue", ROOT / "infra" / "compute.yaml").values()
+    queues = properties_of("AWS::Batch::JobQueue", ROOT / "infra" / "fleet.yaml").values()
     assert queues
     assert all(each["JobQueueName"]["Fn::Sub"].startswith("${Name}-") for each in queues)
 
@@ -169,7 +169,9 @@ def test_every_setting_is_given_to_some_function() -> None:
     assert {f"TRAINYARD_{field.upper()}" for field in Settings.model_fields} <= given
 
 
-@pytest.mark.parametrize("path", ["template.yaml", "infra/compute.yaml", "infra/network.yaml", "infra/storage.yaml"])
+@pytest.mark.parametrize(
+    "path", ["template.yaml", *(f"infra/{name}.yaml" for name in ("compute", "fleet", "images", "network", "storage"))]
+)
 def test_every_parameter_says_what_it_is(path: str) -> None:
     for name, each in template(ROOT / path)["Parameters"].items():
         assert each.get("Description"), name

@@ -293,14 +293,14 @@ def test_a_job_too_large_waits_with_its_reason_and_holds_up_nobody(bench: Any) -
     assert bench.until(small)["status"] == "SUCCEEDED"
     job = bench.job(large)
     assert job["status"] == "RUNNABLE"
-    assert job["statusReason"].startswith("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT")
+    assert job["statusReason"].startswith("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE")
     bench.client.cancel_job(jobId=large, reason="too large")
     assert bench.job(large)["statusReason"] == "too large"
 
 
 def test_a_fair_queue_alternates_between_shares(make_bench: Any) -> None:
     bench = make_bench(prepared=False)
-    bench.queue(vcpus=2, schedulingPolicyArn="arn:aws:batch:us-east-1:000000000000:scheduling-policy/fair")
+    bench.queue(vcpus=2, schedulingPolicyArn=bench.client.create_scheduling_policy(name="fair")["arn"])
     bench.definition()
     blockers = [bench.submit(FOREVER, shareIdentifier="z") for _ in range(2)]
     for job_id in blockers:

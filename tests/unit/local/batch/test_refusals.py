@@ -76,7 +76,7 @@ def test_a_disabled_queue(bench: Any) -> None:
 
 def test_a_fair_queue_wants_a_share(make_bench: Any) -> None:
     bench = make_bench(prepared=False)
-    bench.queue(schedulingPolicyArn="arn:aws:batch:us-east-1:000000000000:scheduling-policy/p")
+    bench.queue(schedulingPolicyArn=bench.client.create_scheduling_policy(name="p")["arn"])
     bench.definition()
     submit = bench.client.submit_job
     refused(submit, "shareIdentifier", jobName="j", jobQueue="cpu", jobDefinition="run")
@@ -132,7 +132,22 @@ def test_reading_and_ending(bench: Any) -> None:
 
 
 def test_what_is_not_offered_says_so(bench: Any) -> None:
-    refused(bench.client.delete_job_queue, "not offered", jobQueue="cpu")
+    refused(bench.client.deregister_job_definition, "not offered", jobDefinition="run:1")
+
+
+def test_what_is_in_use_is_not_deleted(bench: Any) -> None:
+    client = bench.client
+    policy = client.create_scheduling_policy(name="fair")["arn"]
+    bench.queue("fair", schedulingPolicyArn=policy)
+    refused(client.delete_compute_environment, "JobQueue", computeEnvironment="fair")
+    refused(client.delete_scheduling_policy, "used", arn=policy)
+    refused(client.delete_job_queue, "DISABLED", jobQueue="fair")
+    refused(client.update_job_queue, "without", jobQueue="cpu", schedulingPolicyArn=policy)
+    client.update_job_queue(jobQueue="fair", state="DISABLED")
+    client.delete_job_queue(jobQueue="fair")
+    client.delete_compute_environment(computeEnvironment="fair")
+    client.delete_scheduling_policy(arn=policy)
+    assert client.describe_scheduling_policies(arns=[policy])["schedulingPolicies"] == []
 
 
 SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=x"}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from trainyard.compute import batch_waiting
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus, SubmissionRefusedError
 from trainyard.model.lifecycle import JobPhase
 from trainyard.model.run import Job
 from trainyard.model.settings import Settings, settings
+from trainyard.model.spec import Machines, Priority
 from trainyard.model.text import Text
 
 if TYPE_CHECKING:
@@ -27,10 +30,11 @@ _PHASES = {
     "SUCCEEDED": JobPhase.SUCCEEDED,
     "FAILED": JobPhase.FAILED,
 }
-_WAITING = Text(
-    en="Waiting for a machine: the queue starts one as soon as it can. Nothing is charged while it waits.",
-    zh="正在等待计算资源：队列会尽快启动机器，等待期间不计费。",
-)
+# The queues of a family, by what a run waits for; infra/fleet.yaml makes them.
+_QUEUE_OF = {Machines.ON_DEMAND: "", Machines.SPOT: "-spot", Machines.SPOT_FIRST: "-spotfirst"}
+_PRIORITIES = {Priority.LOW: 100, Priority.NORMAL: 500, Priority.HIGH: 900}
+# Jobs that GetJobQueueSnapshot shows at most.
+_SNAPSHOT = 100
 # Batch refuses these for good; anything else may go through next time.
 _FINAL_REFUSALS = ("ClientException", "ValidationException", "AccessDeniedException")
 
@@ -57,7 +61,7 @@ class AwsBatch(ComputeBackend):
         return self._known or settings()
 
     def submit(self, request: JobRequest) -> Job:
-        queue = self._queue(request.queue)
+        queue = self._queue(request.queue, request.machines)
         definition = self._settings.job_definitions.get(request.job_definition)
         if definition is None:
             raise SubmissionRefusedError(_not_deployed("job definition", request.job_definition))
@@ -72,8 +76,8 @@ class AwsBatch(ComputeBackend):
             ) from error
         return Job(backend=self.name, id=answer["jobId"], queue=queue)
 
-    def find_by_name(self, run_id: str, queue: str) -> Job | None:
-        arn = self._queue(queue)
+    def find_by_name(self, run_id: str, queue: str, machines: Machines = Machines.ON_DEMAND) -> Job | None:
+        arn = self._queue(queue, machines)
         found: list[Any] = []
         arguments: dict[str, Any] = {"jobQueue": arn, "filters": [{"name": "JOB_NAME", "values": [run_id]}]}
         while True:
@@ -92,11 +96,21 @@ class AwsBatch(ComputeBackend):
         answer = self._batch.describe_jobs(jobs=[job.id])
         return status_of(answer["jobs"][0]) if answer["jobs"] else None
 
+    def explain(self, status: JobStatus) -> Text | None:
+        if status.phase is not JobPhase.QUEUED or status.reason:
+            return status.waiting
+        snapshot = self._batch.get_job_queue_snapshot(jobQueue=status.job.queue)
+        front = [entry["jobArn"] for entry in snapshot.get("frontOfQueue", {}).get("jobs", [])]
+        place = next((number for number, arn in enumerate(front) if arn.endswith(f"/{status.job.id}")), None)
+        # One that is not among the first hundred and yet has no hundred before it is on its way into the queue.
+        return status.waiting if place is None and len(front) < _SNAPSHOT else batch_waiting.place_in_queue(place)
+
     def stop(self, job: Job, reason: str) -> None:
         # TerminateJob also cancels what has not started, and is silent for what has ended or is unknown.
         self._batch.terminate_job(jobId=job.id, reason=reason[:256])
 
-    def _queue(self, name: str) -> str:
+    def _queue(self, family: str, machines: Machines) -> str:
+        name = family + _QUEUE_OF[machines]
         arn = self._settings.job_queues.get(name)
         if arn is None:
             raise SubmissionRefusedError(_not_deployed("job queue", name))
@@ -112,7 +126,7 @@ def status_of(detail: Any) -> JobStatus:
     attempt = max(len(attempts), 1) if ended else len(attempts) + 1
     last = attempts[-1].get("container", {}) if attempts and ended else {}
     exit_code = last.get("exitCode")
-    reason = " ".join(filter(None, (detail.get("statusReason"), last.get("reason")))) if ended else ""
+    reason = " ".join(filter(None, (detail.get("statusReason"), last.get("reason") if ended else None)))
     return JobStatus(
         job=Job(backend=AwsBatch.name, id=detail["jobId"], queue=detail["jobQueue"]),
         run_id=detail["jobName"],
@@ -122,8 +136,21 @@ def status_of(detail: Any) -> JobStatus:
         exit_code=exit_code,
         reason=reason,
         started_at=_time(attempts[-1].get("startedAt") if attempts and ended else detail.get("startedAt")),
-        waiting=_WAITING if phase is JobPhase.QUEUED else None,
+        waiting=batch_waiting.why(reason) if phase is JobPhase.QUEUED else None,
+        seconds=sum(_seconds(each) for each in attempts),
     )
+
+
+def _seconds(attempt: Any) -> float:
+    """Of an attempt that never began to run nothing is paid for."""
+    began, ended = attempt.get("startedAt"), attempt.get("stoppedAt")
+    return max(ended - began, 0) / 1000 if began and ended else 0.0
+
+
+def share_of(owner: str) -> str:
+    """Batch's share identifier of an owner: letters and digits only, and no two owners the same."""
+    plain = "".join(character for character in owner if character.isascii() and character.isalnum())
+    return plain if plain == owner else plain[:40] + "x" + hashlib.sha256(owner.encode()).hexdigest()[:16]
 
 
 def _time(milliseconds: int | None) -> datetime | None:
@@ -138,6 +165,9 @@ def _end(reason: str, exit_code: int | None, *, has_attempt: bool) -> JobEnd:
         return JobEnd.OUT_OF_MEMORY
     if reason.startswith("Host EC2"):
         return JobEnd.HOST
+    if reason.startswith(batch_waiting.CANCELED_BY_LIMIT):
+        capacity = reason.startswith(batch_waiting.CANCELED_BY_LIMIT + batch_waiting.NO_CAPACITY)
+        return JobEnd.NO_CAPACITY if capacity else JobEnd.IMPOSSIBLE
     if exit_code is not None:
         return JobEnd.SCRIPT
     return JobEnd.SETUP if has_attempt else JobEnd.STOPPED
@@ -151,6 +181,8 @@ def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, A
         "jobName": request.run_id,
         "jobQueue": queue,
         "jobDefinition": definition,
+        "shareIdentifier": share_of(request.owner),
+        "schedulingPriorityOverride": _PRIORITIES[request.priority],
         "containerOverrides": {
             "environment": [{"name": name, "value": value} for name, value in environment.items()],
             "resourceRequirements": [

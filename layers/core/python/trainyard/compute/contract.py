@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.lifecycle import JobPhase
 from trainyard.model.run import Job
+from trainyard.model.spec import Machines, Priority
 from trainyard.model.text import Text
 
 
@@ -32,6 +33,8 @@ class JobRequest(BaseModel):
     timeout: timedelta
     """How long the script may run in one attempt; the backend's own limit lies a little behind it."""
     retries: int = 0
+    machines: Machines = Machines.ON_DEMAND
+    priority: Priority = Priority.NORMAL
     environment: dict[str, str] = {}
 
 
@@ -46,6 +49,10 @@ class JobEnd(StrEnum):
     """The machine was lost or reclaimed."""
     SETUP = "setup"
     """The container never started."""
+    NO_CAPACITY = "no_capacity"
+    """It waited for a machine as long as it may, and none came."""
+    IMPOSSIBLE = "impossible"
+    """No machine of its queue could ever carry it."""
 
 
 class JobStatus(BaseModel):
@@ -66,6 +73,8 @@ class JobStatus(BaseModel):
     """When the present or last attempt began to run."""
     waiting: Text | None = None
     """For a job that is queued: why, and what would change it."""
+    seconds: float = 0.0
+    """How long machines worked for it in the attempts that have ended: what is paid for."""
 
 
 class SubmissionRefusedError(Exception):
@@ -94,12 +103,16 @@ class ComputeBackend(ABC):
         """
 
     @abstractmethod
-    def find_by_name(self, run_id: str, queue: str) -> Job | None:
+    def find_by_name(self, run_id: str, queue: str, machines: Machines = Machines.ON_DEMAND) -> Job | None:
         """The job of that run, whatever its state; None if none was ever submitted. The oldest, should there be two."""
 
     @abstractmethod
     def describe(self, job: Job) -> JobStatus | None:
         """Where it stands; None once the backend has forgotten it."""
+
+    def explain(self, status: JobStatus) -> Text | None:
+        """A closer look at why a queued job waits, such as its place in the queue. It may ask the backend."""
+        return status.waiting
 
     @abstractmethod
     def stop(self, job: Job, reason: str) -> None:

@@ -67,7 +67,7 @@ class Flavor(BaseModel):
     accelerator_memory_gib: int = 0
     instance: str = ""
     queue: str = ""
-    """Logical name of the job queue; the operator's stack maps it to an ARN."""
+    """Logical name of the family's job queue; the operator's stack maps it to an ARN."""
     prices: dict[str, Price] = {}
     """On-demand price by region."""
     retired: bool = False
@@ -89,6 +89,9 @@ class Catalogue(BaseModel):
         for framework in self.frameworks:
             if framework.replaced_by and framework.replaced_by not in known:
                 raise ValueError(f"{framework.name} is replaced by an unknown {framework.replaced_by}")
+        for flavor in self.flavors:
+            if bool(flavor.accelerators) != (flavor.accelerator is not Accelerator.NONE):
+                raise ValueError(f"{flavor.name} says of its accelerator two things that do not fit")
         return self
 
     def framework(self, name: str) -> Framework | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -124,6 +125,24 @@ class EvaluationSpec(BaseModel):
     require: dict[str, str] = Field({}, description='What must hold at the end, such as {accuracy: ">= 0.9"}.')
 
 
+class Machines(StrEnum):
+    """Which machines a run waits for."""
+
+    ON_DEMAND = "on_demand"
+    SPOT = "spot"
+    """Cheaper, and taken back at two minutes' notice: set `retries`."""
+    SPOT_FIRST = "spot_first"
+    """Spot machines, and on-demand ones where none comes."""
+
+
+class Priority(StrEnum):
+    """Among the runs of one owner: what waits longer starts first, except for these."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class RunSpec(BaseModel):
     """One training run as a user describes it, in the file, the form or the API."""
 
@@ -150,6 +169,10 @@ class RunSpec(BaseModel):
     retries: Annotated[int, Field(ge=0, le=9)] = Field(
         0, description="Further attempts when the host fails or is reclaimed."
     )
+    machines: Machines = Field(
+        Machines.ON_DEMAND, description="on_demand, spot, or spot_first: on-demand machines where no spot one comes."
+    )
+    priority: Priority = Field(Priority.NORMAL, description="low, normal or high, among the owner's own runs.")
     evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="What the result must fulfil.")
 
     @field_validator("code_dir", "boot_file")

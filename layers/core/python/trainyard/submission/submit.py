@@ -40,7 +40,7 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
     framework, flavor = _choice(run, load_catalogue())
     backend = backends(framework.backend)
     try:
-        job = backend.find_by_name(run.id, flavor.queue) or _submit_unless_stopped(run, framework, flavor, backend)
+        job = _job_of(run, flavor, backend) or _submit_unless_stopped(run, framework, flavor, backend)
     except SubmissionRefusedError as refused:
         failure = FailureReason(kind="platform", message=refused.reason)
         return state.table.change_run(run_id, lambda known: lifecycle.fail_submission(known, failure, at))
@@ -63,7 +63,7 @@ def stop_run(state: State, run_id: str, token: str, backends: Backends, now: dat
         return submit_run(state, run_id, token, backends, now)
     framework, flavor = _choice(run, load_catalogue())
     backend = backends(framework.backend)
-    job = run.job or backend.find_by_name(run.id, flavor.queue)
+    job = run.job or _job_of(run, flavor, backend)
     if job is not None:
         backend.stop(job, _stop_reason(run))
     return run
@@ -85,7 +85,14 @@ def _request(run: Run, framework: Framework, flavor: Flavor) -> JobRequest:
         accelerators=flavor.accelerators,
         timeout=run.spec.timeout,
         retries=run.spec.retries,
+        machines=run.spec.machines,
+        priority=run.spec.priority,
     )
+
+
+def _job_of(run: Run, flavor: Flavor, backend: ComputeBackend) -> Job | None:
+    assert run.spec is not None, "only a run with a spec is admitted"
+    return backend.find_by_name(run.id, flavor.queue, run.spec.machines)
 
 
 def _choice(run: Run, catalogue: Catalogue) -> tuple[Framework, Flavor]:

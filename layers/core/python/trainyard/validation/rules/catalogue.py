@@ -17,6 +17,9 @@ def _with(old: str, new: str) -> Example:
     return Example({"trainyard.yaml": EXAMPLE_SPEC.replace(old, new)}, line=4 if "framework" in old else 5)
 
 
+_ON_A_GPU = EXAMPLE_SPEC.replace("framework: mindspore-cpu", "framework: pytorch-cuda")
+
+
 class UnknownFramework(RunRule):
     id: ClassVar[str] = "unknown-framework"
     title = Text(en="No such framework", zh="没有这个框架")
@@ -59,7 +62,7 @@ class UnknownFlavor(RunRule):
         en="`flavor` names a size of machine of the catalogue.",
         zh="`flavor` 是目录中的机器规格名称。",
     )
-    failing = (_with("flavor: cpu", "flavor: cpu-smal"), _with("flavor: cpu", "flavor: v100"))
+    failing = (_with("flavor: cpu", "flavor: cpu-smal"), _with("flavor: cpu", "flavor: k80"))
     passing = (Example(), _with("flavor: cpu", "flavor: cpu-small"))
 
     def check(self, view: RunView) -> Iterator[Finding]:
@@ -83,7 +86,8 @@ class FlavorMisfit(RunRule):
         "even if the image cannot use it.",
         zh="面向加速卡的镜像需要带该加速卡的机器；带加速卡的机器即使用不上也会计费。",
     )
-    needs_platform = True  # today's catalogue has one kind of accelerator in use, so no example can show it
+    failing = (_with("flavor: cpu", "flavor: t4"), Example({"trainyard.yaml": _ON_A_GPU}, line=5))
+    passing = (Example(), Example({"trainyard.yaml": _ON_A_GPU.replace("flavor: cpu", "flavor: l4")}))
 
     def check(self, view: RunView) -> Iterator[Finding]:
         framework, flavor = view.framework, view.flavor
