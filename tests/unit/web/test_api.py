@@ -13,6 +13,8 @@ from trainyard.model.finding import FindingCount
 from trainyard.model.lifecycle import JobPhase, Observation
 from trainyard.model.run import EvaluationFacet, FacetState, Job
 from trainyard.store import State, layout
+from trainyard.store.limits import RateLimit
+from trainyard.web import app
 from trainyard.web.messages import MAX_ANSWER_BYTES
 from trainyard.web.routes import ROUTES
 
@@ -303,3 +305,45 @@ def test_no_request_is_a_fault_of_ours(send: Send, route: Any, place: str, query
     assert reply.status < 500, reply.text
     if reply.status >= 400:
         assert set(reply.json) == {"code", "message", "details"}
+
+
+def test_what_the_caller_has_already_is_not_sent_again(send: Send, project: str, web_state: State) -> None:
+    run = f"/v1/runs/{start(send)['id']}"
+    first = send("GET", run)
+    again = send("GET", run, **{"if-none-match": f'"other", W/{first.headers["etag"]}'})
+    assert (again.status, again.text) == (304, "")
+    assert send("POST", f"{run}/stop").status == 202
+    changed = send("GET", run, **{"if-none-match": first.headers["etag"]})
+    assert (changed.status, changed.json["state"]) == (200, "stopped")
+    assert "etag" not in send("POST", f"{run}/stop").headers
+
+
+def test_an_answer_waits_for_something_new(
+    send: Send, project: str, web_state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = start(send)["id"]
+    known = send("GET", f"/v1/runs/{run_id}").headers["etag"]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            send("POST", f"/v1/runs/{run_id}/stop")
+
+    monkeypatch.setattr("trainyard.web.app.time.sleep", sleep)
+    reply = send("GET", f"/v1/runs/{run_id}", query="wait=20", **{"if-none-match": known})
+    assert (reply.status, reply.json["state"], len(slept)) == (200, "stopped", 3)
+    assert send("GET", f"/v1/runs/{run_id}", query="wait=20").status == 200
+    assert len(slept) == 3
+    assert send("GET", f"/v1/runs/{run_id}", query="wait=x").status == 422
+
+
+def test_too_many_requests(send: Send, web_state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = RateLimit(web_state.table, 3)
+    monkeypatch.setattr(app, "_rate_limit", lambda: limit)
+    assert [send("GET", "/v1/catalog").status for _ in range(4)] == [200, 200, 200, 429]
+    refused = send("GET", "/v1/catalog")
+    assert refused.json["code"] == "too_many_requests"
+    assert 0 < int(refused.headers["retry-after"]) <= 60
+    assert send("GET", "/v1/catalog", token="eve").status == 200
+    assert send("GET", "/v1/catalog", token=None).status == 200

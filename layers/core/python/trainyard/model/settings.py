@@ -22,6 +22,7 @@ class Settings(BaseModel):
     job_queues: dict[str, str] = Field({}, description="JSON: a flavor's queue name to the job queue's ARN.")
     job_definitions: dict[str, str] = Field({}, description="JSON: a framework's job definition name to its ARN.")
     lfs_quota_gb: float = Field(50, ge=0, description="Git LFS GB (10^9 bytes) per repository; 0: unlimited.")
+    requests_per_minute: int = Field(0, ge=0, description="Requests to the API for each caller; 0: unlimited.")
     allow_loopback_http: bool = Field(False, description="Git over plain http to loopback addresses is allowed.")
 
     @classmethod

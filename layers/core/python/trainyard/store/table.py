@@ -7,6 +7,7 @@
 | push       | `PUSH#{id}`             | `PUSH#{repository}`, time        |                            |
 | token      | `TOKEN#{digest}`        | `TOKEN#{user}`, id               |                            |
 | lock       | `LOCK#{repository}#{id}`| `LOCK#{repository}`, path        |                            |
+| counter    | `COUNT#{name}`          |                                  |                            |
 | session    | `SESSION#{digest}`      | `SESSION#{user}`, time           |                            |
 | check      | `CHECK#{id}`            | `CHECK#{project}`, time          |                            |
 
@@ -216,6 +217,23 @@ class Table:
     def delete_lock(self, lock: FileLock) -> None:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(_lock_pk(lock.repository, lock.id)))
 
+    # Counters
+
+    def count(self, name: str, by: int, expires: int) -> int:
+        """Raise the counter by `by` and return what it is now. It is forgotten after `expires`, a Unix time."""
+        answer = self._dynamodb.update_item(
+            TableName=self.name,
+            Key=_key(f"COUNT#{name}"),
+            UpdateExpression="ADD amount :by SET expires = :expires, kind = :kind",
+            ExpressionAttributeValues={
+                ":by": {"N": str(by)},
+                ":expires": {"N": str(expires)},
+                ":kind": {"S": "count"},
+            },
+            ReturnValues="ALL_NEW",
+        )
+        return int(answer["Attributes"]["amount"]["N"])
+
     def _get(self, pk: str, model: type[Row]) -> Row | None:
         answer = self._dynamodb.get_item(TableName=self.name, Key=_key(pk), ConsistentRead=True)
         item = answer.get("Item")
@@ -275,7 +293,7 @@ class Table:
         except ClientError as error:
             # A cursor that was tampered with: its key is of the right shape and yet none of this index.
             if cursor and error.response["Error"]["Code"] == "ValidationException":
-                raise _wrong_cursor() from None
+                raise wrong_cursor() from None
             raise
         rows = [model.model_validate_json(item["document"]["S"]) for item in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
@@ -402,9 +420,9 @@ def _read_cursor(cursor: str, attribute: str, value: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         plain, key = None, {}
     if plain is None or plain[attribute] != value:
-        raise _wrong_cursor()
+        raise wrong_cursor()
     return key
 
 
-def _wrong_cursor() -> InvalidInput:
+def wrong_cursor() -> InvalidInput:
     return InvalidInput(Text(en="The cursor is not valid; start again without it.", zh="游标无效，请去掉它重新查询。"))

@@ -50,6 +50,8 @@ def answered(act: Callable[[], Answer], language: Language) -> dict[str, Any]:
     except UserError as error:
         status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
         headers = {"www-authenticate": 'Basic realm="trainyard", charset="UTF-8"'} if status == 401 else {}
+        if "retry_after" in error.details:
+            headers["retry-after"] = str(error.details["retry_after"])
         return Answer(status, _body(error.code, error.message, error.details, language), headers).to_gateway()
     except Exception:  # whatever it is, the caller gets an answer and the log gets the reason
         logger.exception("unexpected")

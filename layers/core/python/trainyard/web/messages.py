@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ class Request:
     headers: dict[str, str]
     """Names in lower case."""
     body: bytes
+    caller: str
+    """Network address that it came from."""
     public_url: str
     """Root under which the caller reached us."""
 
@@ -67,12 +70,25 @@ class Answer:
     """What JSON can say; bytes are JSON already, or whatever the headers say that they are."""
     headers: dict[str, str] = field(default_factory=dict)
 
+    def unless_known(self, etag: str | None) -> Answer:
+        """304 in place of what the caller has already; `etag` is what its If-None-Match says."""
+        if self.status != 200 or self.body is None:
+            return self
+        own = f'"{hashlib.sha256(self._coded()).hexdigest()[:32]}"'
+        headers = {"cache-control": "private, no-cache", "vary": "accept-language, authorization", "etag": own}
+        if etag is not None and own in (one.strip().removeprefix("W/") for one in etag.split(",")):
+            return Answer(304, None, headers)
+        return Answer(self.status, self._coded(), {**headers, **self.headers})
+
+    def _coded(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else _json(self.body)
+
     def to_gateway(self) -> dict[str, Any]:
         """TooLarge if Lambda would not take the answer."""
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **self.headers}
         if self.body is None:
             return {"statusCode": self.status, "headers": headers}
-        body = self.body if isinstance(self.body, bytes) else _json(self.body)
+        body = self._coded()
         if len(body) > MAX_ANSWER_BYTES:
             raise TooLarge(
                 Text(
@@ -108,6 +124,7 @@ def read_request(event: dict[str, Any], max_body: int = MAX_BODY_BYTES) -> Reque
         query=dict(parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)),
         headers=headers,
         body=body,
+        caller=http.get("sourceIp", ""),
         public_url=settings().public_url or _url_of(event, headers),
     )
 

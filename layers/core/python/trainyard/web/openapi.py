@@ -75,6 +75,11 @@ def _operation(route: Route, models: _Models) -> dict[str, Any]:
             },
         },
     }
+    if route.method in _SAFE and route.status == 200:
+        operation["responses"]["304"] = {"description": "If-None-Match names what would be answered."}
+        operation["parameters"].append(
+            {"name": "If-None-Match", "in": "header", "description": "An ETag.", "schema": {"type": "string"}}
+        )
     if description:
         operation["description"] = description
     if route.takes:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from trainyard.logs.live import read_lines, read_log, tail
 from trainyard.model.evaluation import Evaluation
 from trainyard.store import layout
+from trainyard.store.table import wrong_cursor
 from trainyard.web.messages import Answer
-from trainyard.web.routes.routing import CURSOR, LARGEST_LIST, Call, Parameter, not_yet, route, stored_json
+from trainyard.web.routes.routing import CURSOR, LARGEST_LIST, WAIT, Call, Parameter, not_yet, route, stored_json
 from trainyard.web.views import FindingList, LogView, MetricsView, OutputList
 
 _DEFAULT_LOG_BYTES = 65536
@@ -22,6 +23,7 @@ _LOG_QUERY = (
     Parameter("line", "Or: number of the first line, from 1.", "integer"),
     Parameter("lines", "How many lines; 100 if left out.", "integer"),
     Parameter("tail", "Or: how many of the last lines.", "integer"),
+    WAIT,
 )
 _OUTPUTS = Parameter("limit", f"Files in the answer; {LARGEST_LIST} if left out, {_MOST_OUTPUTS} at most.", "integer")
 
@@ -68,7 +70,9 @@ def list_outputs(call: Call) -> Answer:
     run = call.run()
     prefix = layout.output_prefix(run.id)
     limit = max(call.request.number("limit", LARGEST_LIST, _MOST_OUTPUTS), 1)
-    behind = call.request.query.get("cursor")
+    behind = call.request.query.get("cursor", "")
+    if not behind.isprintable():  # S3 answers in XML, which has no words for the rest
+        raise wrong_cursor()
     found = list(call.state.objects.find(prefix, f"{prefix}{behind}" if behind else None, limit))
     outputs = [
         {

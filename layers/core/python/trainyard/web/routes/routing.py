@@ -64,6 +64,13 @@ class Parameter:
 
 LIMIT = Parameter("limit", f"Entries in the answer; {_DEFAULT_LIST} if left out, {LARGEST_LIST} at most.", "integer")
 CURSOR = Parameter("cursor", "`next_cursor` of the answer before.")
+MAX_WAIT_SECONDS = 20
+"""API Gateway gives up after 30."""
+WAIT = Parameter(
+    "wait",
+    f"Seconds, {MAX_WAIT_SECONDS} at most, that the answer may wait while it is what If-None-Match says.",
+    "integer",
+)
 PAGED = (LIMIT, CURSOR)
 
 
@@ -82,6 +89,10 @@ class Route:
     query: tuple[Parameter, ...]
     form: bool
     """Whether the body may be a form instead."""
+
+    @property
+    def waits(self) -> bool:
+        return WAIT in self.query
 
     @property
     def summary(self) -> str:

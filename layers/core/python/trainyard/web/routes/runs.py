@@ -8,7 +8,7 @@ from trainyard.intake.permissions import readable_repository
 from trainyard.intake.submissions import RunChanges, SubmitRun, rerun, submit_run
 from trainyard.model.run import Origin
 from trainyard.web.messages import Answer
-from trainyard.web.routes.routing import PAGED, Call, body, route, with_key
+from trainyard.web.routes.routing import PAGED, WAIT, Call, body, route, with_key
 from trainyard.web.views import RunList, RunView
 from trainyard.web.views import show_run as view
 
@@ -32,7 +32,7 @@ def list_runs(call: Call) -> Answer:
     return Answer(200, {"runs": [view(run) for run in page.rows], "next_cursor": page.cursor})
 
 
-@route("GET", "/v1/runs/{run}", gives=RunView)
+@route("GET", "/v1/runs/{run}", gives=RunView, query=(WAIT,))
 def show_run(call: Call) -> Answer:
     return Answer(200, view(call.run()))
 
