@@ -36,7 +36,7 @@ def api_server() -> Iterator[ApiServer]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            server.received.append(Received(self.command, self.path, headers, json.loads(body)))
+            server.received.append(Received(self.command, self.path, headers, json.loads(body or b"null")))
             status, extra = server.answers.pop(0) if server.answers else (201, {})
             answer = json.dumps(server.reply).encode()
             self.send_response(status)
@@ -45,7 +45,7 @@ def api_server() -> Iterator[ApiServer]:
             self.end_headers()
             self.wfile.write(answer)
 
-        do_PUT = do_POST  # noqa: N815
+        do_GET = do_PUT = do_PATCH = do_POST  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             return

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 from contracts.hosts.api_server import ApiServer, Received, api_server
+from contracts.hosts.host_server import GUEST_TOKEN, OWNER_TOKEN, HostServer, host_server
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -151,6 +152,13 @@ class WebhookContract(ABC):
         assert pushed.ref.startswith("refs/tags/")
         assert self.host.read(sample.headers, sample.body) == Pushed([pushed])
 
+    def test_a_force_push_is_a_push(self) -> None:
+        sample, _ = self.branch_push()
+        body = json.dumps(json.loads(sample.body) | {"before": "b" * 40, "after": "a" * 40, "forced": True}).encode()
+        read = self.host.read(sample.headers, body)
+        assert isinstance(read, Pushed)
+        assert [(each.before, each.after) for each in read.refs] == [("b" * 40, "a" * 40)]
+
     def test_a_deletion_starts_nothing(self) -> None:
         sample = self.deletion()
         assert isinstance(self.host.read(sample.headers, sample.body), Ignored)
@@ -269,8 +277,10 @@ class StatusContract(FetchContract):
     def test_makes_a_webhook_for_pushes(self, server: ApiServer) -> None:
         made = host(self.name).create_webhook(self.local(server), "user:s3cret", "https://trainyard.example/hooks", "k")
         assert made
-        assert [received.path for received in server.received] == [self.hook_address]
-        assert self.hook(server.received[0]) == ("https://trainyard.example/hooks", "k")
+        asked, made_with = server.received
+        assert (asked.method, asked.path) == ("GET", f"{self.hook_address}?per_page=100")
+        assert (made_with.method, made_with.path) == ("POST", self.hook_address)
+        assert self.hook(made_with) == ("https://trainyard.example/hooks", "k")
 
     @pytest.mark.parametrize("state", list(CommitState))
     def test_reports_each_state(self, server: ApiServer, state: CommitState) -> None:
@@ -279,6 +289,51 @@ class StatusContract(FetchContract):
         status = CommitStatus(STATUS.sha, state, STATUS.context, STATUS.description, STATUS.target_url)
         host(self.name).report_status(self.local(server), "user:s3cret", status)
         assert [self.told(received) for received in server.received] == [status]
+
+    @pytest.fixture
+    def git_host(self, server: ApiServer) -> Iterator[HostServer]:
+        with host_server(self.name) as running:
+            yield running
+
+    def hello(self, git_host: HostServer) -> Repository:
+        return self.repository(clone_url=f"https://{self.name}.example/octo/hello.git", api_url=git_host.url)
+
+    def test_tells_the_default_branch_to_who_may_read(self, git_host: HostServer) -> None:
+        assert host(self.name).default_branch(self.hello(git_host), f"octo:{GUEST_TOKEN}") == "trunk"
+
+    def test_a_wrong_token_and_a_wrong_name_are_told_apart(self, git_host: HostServer) -> None:
+        with pytest.raises(HostRefusedError) as wrong_token:
+            host(self.name).default_branch(self.hello(git_host), "wrong-s3cret")
+        elsewhere = self.hello(git_host).model_copy(update={"clone_url": "https://h.example/octo/other.git"})
+        with pytest.raises(HostRefusedError) as wrong_name:
+            host(self.name).default_branch(elsewhere, OWNER_TOKEN)
+        assert (wrong_token.value.status, wrong_name.value.status) == (401, 404)
+        assert "s3cret" not in f"{wrong_token.value} {wrong_name.value}"
+
+    def test_a_webhook_that_is_made_again_is_the_same_with_the_new_secret(self, git_host: HostServer) -> None:
+        for secret in ("old", "new"):
+            assert host(self.name).create_webhook(self.hello(git_host), OWNER_TOKEN, "https://t.example/h", secret)
+        assert host(self.name).create_webhook(self.hello(git_host), OWNER_TOKEN, "https://t.example/other", "k")
+        assert len(git_host.hooks) == 2
+        assert "new" in json.dumps(git_host.hooks[1])
+        assert "old" not in json.dumps(git_host.hooks[1])
+
+    def test_a_token_that_may_only_read_makes_no_webhook(self, git_host: HostServer) -> None:
+        with pytest.raises(HostRefusedError) as caught:
+            host(self.name).create_webhook(self.hello(git_host), GUEST_TOKEN, "https://t.example/h", "k")
+        assert caught.value.status in (403, 404)
+        assert git_host.hooks == {}
+
+    def test_a_host_that_asks_for_more_patience_than_there_is_is_left_alone(self, server: ApiServer) -> None:
+        server.answers = [(429, {"Retry-After": "3600"})] * 3
+        with pytest.raises(HostUnavailableError):
+            host(self.name).report_status(self.local(server), "s3cret", STATUS)
+        assert len(server.received) == 1
+
+    def test_too_many_requests_may_also_be_called_forbidden(self, server: ApiServer) -> None:
+        server.answers = [(403, {"Retry-After": "1"}), (403, {"X-RateLimit-Remaining": "0"})]
+        host(self.name).report_status(self.local(server), "s3cret", STATUS)
+        assert len(server.received) == 3
 
     def test_tries_again_after_a_fault_that_passes(self, server: ApiServer) -> None:
         server.answers = [(502, {}), (429, {"Retry-After": "1"})]

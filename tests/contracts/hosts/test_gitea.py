@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 
 from contracts.hosts.api_server import Received
 from contracts.hosts.host_contract import Sample, StatusContract, WebhookContract, payload, server  # noqa: F401
@@ -34,7 +35,9 @@ class TestGiteaWebhooks(WebhookContract):
         return self.event("push", "delete")
 
     def ping(self) -> Sample | None:
-        return None
+        # The button "Test delivery".
+        sample = self.event("push", "push")
+        return Sample(sample.headers, json.dumps(json.loads(sample.body) | {"before": SHA}).encode())
 
     def other_event(self) -> Sample:
         return self.event("create", "push")

@@ -66,11 +66,6 @@ class TestGitHubWebhooks(WebhookContract):
         with pytest.raises(Unauthenticated):
             self.host.verify(headers, body, "k")
 
-    def test_a_force_push_is_a_push(self) -> None:
-        read = self.host.read(HEADERS, changed(forced=True, before="b" * 40, after="a" * 40))
-        assert isinstance(read, Pushed)
-        assert (read.refs[0].before, read.refs[0].after) == ("b" * 40, "a" * 40)
-
     def test_an_annotated_tag_stands_for_its_commit(self) -> None:
         body = changed(ref="refs/tags/v1", after="a" * 40, head_commit={"id": "c" * 40})
         read = self.host.read(HEADERS, body)

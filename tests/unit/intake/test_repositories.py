@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from contracts.hosts.api_server import ApiServer, api_server
 from unit.intake.conftest import NOW
 
-from trainyard.intake import repositories
-from trainyard.intake.deliveries import receive_event
+from trainyard.intake import repositories, webhooks
 from trainyard.intake.repositories import NewRepository, create_repository, renew_webhook_secret
 from trainyard.model.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from trainyard.model.repository import AccessToken, RepositoryKind, Scope
@@ -22,20 +18,22 @@ ROOT = "https://trainyard.example/"
 
 @pytest.fixture
 def own_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repositories, "settings", lambda: Settings(git_base_url="http://127.0.0.1:3000"))
+    own = Settings(git_base_url="http://127.0.0.1:3000")
+    monkeypatch.setattr(repositories, "settings", lambda: own)
+    monkeypatch.setattr(webhooks, "settings", lambda: own)
 
 
-def test_connect_a_project(state: State, ada: AccessToken, host_api: ApiServer) -> None:
-    host_api.answers = [(404, {})]
-    wanted = NewRepository(name="hello", clone_url=URL, api_url=host_api.url, host_token="ghp_secret")
+def test_connect_a_project(state: State, ada: AccessToken) -> None:
+    wanted = NewRepository(name="hello", clone_url=URL)
     created = create_repository(state, ada, wanted, ROOT, NOW)
     assert state.table.repository("ada/hello") == created.repository
-    assert created.repository.clone_url == URL
-    assert created.webhook_address == "https://trainyard.example/hooks/github/ada/hello"
-    assert created.webhook_secret == state.secrets.get(webhook_secret_name("ada/hello"))
-    assert len(created.webhook_secret) >= 32
-    assert state.secrets.get(host_token_name("ada/hello")) == "ghp_secret"
-    assert "ghp_secret" not in created.repository.model_dump_json() + repr(wanted)
+    assert (created.repository.clone_url, created.repository.host) == (URL, "github")
+    assert created.webhook is not None
+    assert created.webhook.address == "https://trainyard.example/hooks/github/ada/hello"
+    assert created.webhook.secret == state.secrets.get(webhook_secret_name("ada/hello"))
+    assert len(created.webhook.secret) >= 32
+    assert created.webhook.note is not None
+    assert "webhook" in created.webhook.note.en
 
 
 def test_create_on_our_own_host(state: State, ada: AccessToken, own_host: None) -> None:
@@ -64,20 +62,62 @@ def test_without_a_host_of_our_own_an_address_is_needed(state: State, ada: Acces
     assert caught.value.details == {"field": "clone_url"}
 
 
-def test_a_taken_name_keeps_its_secret(state: State, ada: AccessToken) -> None:
+def test_the_same_request_again_gives_the_same_answer(state: State, ada: AccessToken) -> None:
+    wanted = NewRepository(name="hello", clone_url=URL, members=["bob", "bob"])
+    first = create_repository(state, ada, wanted, ROOT, NOW)
+    again = create_repository(state, ada, wanted, ROOT)
+    assert (first.is_new, again.is_new) == (True, False)
+    assert (again.repository, again.webhook) == (first.repository, first.webhook)
+    assert again.repository.members == ["bob"]
+
+
+def test_what_died_half_way_is_completed_by_the_next(state: State, ada: AccessToken, own_host: None) -> None:
+    first = create_repository(state, ada, NewRepository(name="lenet5"), ROOT)
+    state.secrets.delete(webhook_secret_name("ada/lenet5"))
+    token = state.secrets.get(host_token_name("ada/lenet5"))
+    assert create_repository(state, ada, NewRepository(name="lenet5"), ROOT).repository == first.repository
+    assert state.secrets.get(webhook_secret_name("ada/lenet5"))
+    assert state.secrets.get(host_token_name("ada/lenet5")) == token
+
+
+@pytest.mark.parametrize("changes", [{"kind": "model"}, {"visibility": "public"}, {"clone_url": URL + "x"}])
+def test_a_taken_name_keeps_its_secret(state: State, ada: AccessToken, changes: dict[str, str]) -> None:
     first = create_repository(state, ada, NewRepository(name="hello", clone_url=URL), ROOT)
     with pytest.raises(Conflict):
-        create_repository(state, ada, NewRepository(name="hello", clone_url=URL), ROOT)
-    assert state.secrets.get(webhook_secret_name("ada/hello")) == first.webhook_secret
+        create_repository(state, ada, NewRepository.model_validate({"name": "hello", "clone_url": URL} | changes), ROOT)
+    assert first.webhook is not None
+    assert state.secrets.get(webhook_secret_name("ada/hello")) == first.webhook.secret
 
 
 def test_renewing_the_secret(state: State, ada: AccessToken, stranger: AccessToken) -> None:
-    first = create_repository(state, ada, NewRepository(name="hello", clone_url=URL), ROOT)
+    first = create_repository(state, ada, NewRepository(name="hello", clone_url=URL), ROOT).webhook
     with pytest.raises(NotFound):
         renew_webhook_secret(state, "ada/hello", stranger, ROOT)
     second = renew_webhook_secret(state, "ada/hello", ada, ROOT)
-    assert second.webhook_secret != first.webhook_secret
-    assert state.secrets.get(webhook_secret_name("ada/hello")) == second.webhook_secret
+    assert first is not None
+    assert second.secret != first.secret
+    assert state.secrets.get(webhook_secret_name("ada/hello")) == second.secret
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://gitlab.com/a/b/c.git", "gitlab"),
+        ("https://gitee.com/a/b.git", "gitee"),
+        ("https://codeberg.org/a/b.git", "forgejo"),
+        ("https://GitHub.com/a/b", "github"),
+    ],
+)
+def test_a_well_known_host_needs_no_name(state: State, ada: AccessToken, url: str, name: str) -> None:
+    created = create_repository(state, ada, NewRepository(name="hello", clone_url=url), ROOT)
+    assert created.repository.host == name
+
+
+def test_a_host_of_ones_own_must_be_named(state: State, ada: AccessToken) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        create_repository(state, ada, NewRepository(name="hello", clone_url="https://git.example.org/a/b.git"), ROOT)
+    assert caught.value.details == {"field": "host"}
+    assert "gitlab" in caught.value.message.zh
 
 
 def test_another_owners_name(state: State, ada: AccessToken, reader: AccessToken) -> None:
@@ -116,71 +156,3 @@ def test_a_bad_address(state: State, ada: AccessToken, changes: dict[str, str]) 
 def test_an_unknown_host(state: State, ada: AccessToken) -> None:
     with pytest.raises(NotFound):
         create_repository(state, ada, NewRepository(name="hello", host="sourceforge", clone_url=URL), ROOT)
-
-
-@pytest.fixture
-def host_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    monkeypatch.setattr("trainyard.hosts.addresses.settings", lambda: Settings(allow_loopback_http=True))
-    monkeypatch.setattr("trainyard.hosts.requests._pause", lambda *_: 0.0)
-    with api_server() as running:
-        yield running
-
-
-def test_the_webhook_is_made_with_the_hosts_token(state: State, ada: AccessToken, host_api: ApiServer) -> None:
-    wanted = NewRepository(name="hello", clone_url=URL, api_url=host_api.url, host_token="ghp_x")
-    created = create_repository(state, ada, wanted, ROOT)
-    config = host_api.received[0].payload["config"]
-    assert config["url"] == created.webhook_address == "https://trainyard.example/hooks/github/ada/hello"
-    assert config["secret"] == state.secrets.get(webhook_secret_name("ada/hello"))
-    assert (created.webhook_secret, created.note) == ("", None)
-
-
-def test_a_token_that_may_not_make_webhooks_leaves_it_to_the_user(
-    state: State, ada: AccessToken, host_api: ApiServer
-) -> None:
-    host_api.answers = [(403, {})]
-    wanted = NewRepository(name="hello", clone_url=URL, api_url=host_api.url, host_token="ghp_x")
-    created = create_repository(state, ada, wanted, ROOT)
-    assert created.webhook_secret == state.secrets.get(webhook_secret_name("ada/hello"))
-    assert created.note is not None
-    assert "403" in created.note.en
-    assert "ghp_x" not in created.note.en
-
-
-CODECOMMIT_URL = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/hello"
-
-
-def test_only_an_operator_connects_codecommit(state: State, ada: AccessToken) -> None:
-    wanted = NewRepository(name="ada/hello", host="codecommit", clone_url=CODECOMMIT_URL)
-    with pytest.raises(Forbidden):
-        create_repository(state, ada, wanted, ROOT)
-    operator = issue_token(state.table, "root", [Scope.OPERATE])[1]
-    created = create_repository(state, operator, wanted, ROOT)
-    assert (created.webhook_address, created.webhook_secret) == ("", "")
-    with pytest.raises(Conflict):
-        create_repository(state, operator, wanted.model_copy(update={"name": "ada/again"}), ROOT)
-    with pytest.raises(InvalidInput):
-        create_repository(state, operator, wanted.model_copy(update={"name": "a/b", "clone_url": URL}), ROOT)
-
-
-def test_an_event_of_codecommit_is_a_push(state: State) -> None:
-    operator = issue_token(state.table, "root", [Scope.OPERATE])[1]
-    wanted = NewRepository(name="ada/hello", host="codecommit", clone_url=CODECOMMIT_URL)
-    create_repository(state, operator, wanted, ROOT)
-    detail = {
-        "event": "referenceUpdated",
-        "repositoryName": "hello",
-        "referenceFullName": "refs/heads/main",
-        "commitId": "a" * 40,
-        "oldCommitId": "b" * 40,
-        "callerUserArn": "arn:aws:iam::1:user/ada",
-    }
-    event = {"id": "e-1", "detail-type": "CodeCommit Repository State Change", "region": "eu-west-1", "detail": detail}
-    receipt = receive_event(state, event, NOW)
-    push = state.table.push(receipt.pushes[0])
-    assert receipt.kind == "push"
-    assert push is not None
-    assert (push.repository, push.ref, push.commit, push.pusher) == ("ada/hello", "refs/heads/main", "a" * 40, "ada")
-    assert receive_event(state, event, NOW).kind == "repeated"
-    assert receive_event(state, {**event, "region": "us-east-1"}, NOW).kind == "ignored"
-    assert receive_event(state, {**event, "detail": {**detail, "repositoryName": 5}}, NOW).kind == "ignored"

@@ -14,7 +14,11 @@ from trainyard.web.routes.routing import Route
 # Answers that are no JSON.
 OTHERWISE = {204, 302}
 # Commands that say all in their address.
-WITHOUT_BODY = {"/v1/runs/{run}/stop", "/v1/projects/{owner}/{name}/webhook-secret"}
+WITHOUT_BODY = {
+    "/v1/runs/{run}/stop",
+    "/v1/projects/{owner}/{name}/webhook-secret",
+    "/v1/repositories/{owner}/{name}/members/{user}",
+}
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -26,12 +27,14 @@ from trainyard.hosts.contract import (
     Ignored,
 )
 from trainyard.hosts.deliveries import json_object, pushed, text_at, unexpected, wrong_signature
-from trainyard.model.errors import InvalidInput
+from trainyard.model.errors import Conflict, InvalidInput
 from trainyard.model.repository import Repository
 from trainyard.model.text import Text
 
 _DETAIL_TYPE = "CodeCommit Repository State Change"
 _HOST = re.compile(r"git-codecommit\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?")
+_LONGEST_NAME = 100
+_TAG = "trainyard:repository"
 _PASSING = ("EncryptionKeyUnavailableException", "ThrottlingException", "InternalFailure", "ServiceUnavailable")
 
 
@@ -80,26 +83,65 @@ class CodeCommit(GitHost):
         password = git_password(url, region, frozen.secret_key, datetime.now(UTC))
         return FetchAddress(url, basic_authorization(f"{user}:{password}", ""))
 
+    def default_branch(self, repository: Repository, token: str) -> str:  # noqa: ARG002 - asked with our own rights
+        region, name = _place(repository.clone_url)
+        with _translated():
+            answer = client("codecommit", region).get_repository(repositoryName=name)
+        return text_at(answer, "repositoryMetadata", "defaultBranch")
+
     def report_status(self, repository: Repository, token: str, status: CommitStatus) -> None:  # noqa: ARG002
         """CodeCommit has no commit statuses; a comment says how it ended, the same one only once."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         if status.state is CommitState.PENDING:
             return
         region, name = _place(repository.clone_url)
         lines = [f"{status.context}: {status.description}", status.target_url]
         content = "\n\n".join(line for line in lines if line)
-        try:
+        with _translated():
             client("codecommit", region).post_comment_for_compared_commit(
                 repositoryName=name,
                 afterCommitId=status.sha,
                 content=content,
                 clientRequestToken=hashlib.sha256(f"{name}\0{status.sha}\0{content}".encode()).hexdigest(),
             )
-        except BotoCoreError as error:
-            raise HostUnavailableError(f"codecommit: {type(error).__name__}") from None
-        except ClientError as error:
-            _raise(error.response)
+
+
+def create_repository(allowed: str, full_name: str, description: str) -> str:
+    """Make the repository with our own rights and return its clone address; the one made before for the same name.
+
+    `allowed`: the names that we may use, such as `trainyard-*`. CodeCommit knows no owners, so ours is in the name.
+
+    Raises:
+        InvalidInput: the name is too long there.
+        Conflict: a repository of that name is there and was not made for this one.
+        HostRefusedError, HostUnavailableError: AWS did not do it.
+    """
+    name = allowed.replace("*", full_name.replace("/", "-"))
+    if len(name) > _LONGEST_NAME:
+        raise InvalidInput(
+            Text(
+                en=f"On CodeCommit this would be called {name}; {_LONGEST_NAME} characters are the most. Shorten it.",
+                zh=f"在 CodeCommit 上该仓库将命名为 {name}，超过 {_LONGEST_NAME} 个字符，请缩短名称。",
+            ),
+            details={"field": "name"},
+        )
+    codecommit = client("codecommit")
+    with _translated():
+        try:
+            made = codecommit.create_repository(
+                repositoryName=name, repositoryDescription=description, tags={_TAG: full_name}
+            )["repositoryMetadata"]
+        except codecommit.exceptions.RepositoryNameExistsException:
+            made = codecommit.get_repository(repositoryName=name)["repositoryMetadata"]
+            tags = codecommit.list_tags_for_resource(resourceArn=made["Arn"])["tags"]
+            if tags.get(_TAG) != full_name:
+                raise Conflict(
+                    Text(
+                        en=f"CodeCommit has a repository {name} already. Choose another name.",
+                        zh=f"CodeCommit 上已有仓库 {name}。请换一个名称。",
+                    ),
+                    code="already_exists",
+                ) from None
+    return str(made["cloneUrlHttp"])
 
 
 def git_password(url: str, region: str, secret_key: str, now: datetime) -> str:
@@ -133,6 +175,19 @@ def _place(url: str) -> tuple[str, str]:
             details={"field": "clone_url"},
         )
     return host[1], name
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """boto3's errors in the contract's words."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except BotoCoreError as error:
+        raise HostUnavailableError(f"codecommit: {type(error).__name__}") from None
+    except ClientError as error:
+        _raise(error.response)
 
 
 def _raise(response: Any) -> NoReturn:

@@ -132,6 +132,15 @@ class GitHost(ABC):
         """
 
     @abstractmethod
+    def default_branch(self, repository: Repository, token: str) -> str:
+        """The repository's default branch, empty if the host does not tell. Proves that the token may read it.
+
+        Raises:
+            HostRefusedError: the token is wrong (401), or does not show it such a repository (403, 404).
+            HostUnavailableError: it could not be reached now.
+        """
+
+    @abstractmethod
     def report_status(self, repository: Repository, token: str, status: CommitStatus) -> None:
         """Tell the host about a commit, with a few tries within 20 seconds.
 
@@ -144,6 +153,8 @@ class GitHost(ABC):
 
     def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:  # noqa: ARG002
         """Make the host send pushes to `address`, signed with `secret`. False where somebody has to do it by hand.
+
+        Doing it again brings the same webhook up to date.
 
         Raises:
             HostRefusedError: the token may not do that.

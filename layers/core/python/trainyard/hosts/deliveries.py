@@ -55,7 +55,7 @@ def json_object(body: bytes | str) -> dict[str, Any]:
     return value
 
 
-def text_at(payload: Mapping[str, Any], *path: str) -> str:
+def text_at(payload: Any, *path: str) -> str:
     """The string at `path`, or empty where anything on the way is missing or of another kind.
 
     JSON can spell halves of characters, which nothing can store: they become question marks.

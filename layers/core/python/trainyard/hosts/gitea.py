@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trainyard.hosts.addresses import (
     basic_authorization,
@@ -17,7 +17,7 @@ from trainyard.hosts.addresses import (
     repository_path,
     token_secret,
 )
-from trainyard.hosts.contract import CommitStatus, Delivery, FetchAddress, GitHost, Ignored
+from trainyard.hosts.contract import CommitStatus, Delivery, FetchAddress, GitHost, Ignored, Ping
 from trainyard.hosts.deliveries import (
     header,
     hmac_sha256,
@@ -27,7 +27,8 @@ from trainyard.hosts.deliveries import (
     text_at,
     wrong_signature,
 )
-from trainyard.hosts.requests import send_json
+from trainyard.hosts.requests import get_json, send_json
+from trainyard.hosts.webhooks import ensure_webhook
 from trainyard.model.repository import Repository
 
 
@@ -46,6 +47,8 @@ class Gitea(GitHost):
         if event != "push":
             return Ignored(f"event {event or 'without a name'}")
         payload = json_object(body)
+        if _is_test(payload):
+            return Ping()
         pusher = text_at(payload, "pusher", "login") or text_at(payload, "pusher", "username")
         tagged = text_at(payload, "head_commit", "id")
         # Its X-Gitea-Delivery is another one when somebody replays a delivery, so it does not tell pushes apart.
@@ -54,6 +57,9 @@ class Gitea(GitHost):
     def fetch_address(self, repository: Repository, token: str | None) -> FetchAddress:
         headers = basic_authorization(token, "oauth2") if token else {}
         return FetchAddress(checked_address(repository.clone_url), headers)
+
+    def default_branch(self, repository: Repository, token: str) -> str:
+        return text_at(get_json(_api(repository), _authorization(token)), "default_branch")
 
     def report_status(self, repository: Repository, token: str, status: CommitStatus) -> None:
         told = {
@@ -67,13 +73,20 @@ class Gitea(GitHost):
     def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:
         config = {"url": address, "content_type": "json", "secret": secret}
         hook = {"type": self.name, "active": True, "events": ["push"], "config": config}
-        send_json(f"{_api(repository)}/hooks", hook, _authorization(token))
+        hooks = f"{_api(repository)}/hooks"
+        ensure_webhook(hooks, hook, _authorization(token), ("config", "url"), update="PATCH")
         return True
 
 
 class Forgejo(Gitea):
     name = "forgejo"
     brand = "Forgejo"
+
+
+def _is_test(payload: Mapping[str, Any]) -> bool:
+    """The button "Test delivery" sends a push of the newest commit that moves nothing."""
+    after = text_at(payload, "after")
+    return bool(after.strip("0")) and text_at(payload, "before") == after
 
 
 def _api(repository: Repository) -> str:

@@ -29,7 +29,8 @@ from trainyard.hosts.deliveries import (
     text_at,
     wrong_signature,
 )
-from trainyard.hosts.requests import send_json
+from trainyard.hosts.requests import get_json, send_json
+from trainyard.hosts.webhooks import ensure_webhook
 from trainyard.model.repository import Repository
 
 _TOLERANCE_SECONDS = 3600
@@ -65,6 +66,9 @@ class Gitee(GitHost):
         headers = basic_authorization(token, "oauth2") if token else {}
         return FetchAddress(checked_address(repository.clone_url), headers)
 
+    def default_branch(self, repository: Repository, token: str) -> str:
+        return text_at(get_json(_api(repository), _authorization(token)), "default_branch")
+
     def report_status(self, repository: Repository, token: str, status: CommitStatus) -> None:
         """Gitee has no commit statuses; a comment says how it ended. One for each step on the way would be noise."""
         if status.state is CommitState.PENDING:
@@ -74,7 +78,8 @@ class Gitee(GitHost):
     def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:
         # 1: the password field is the key of a signature, and not sent itself.
         hook = {"url": address, "encryption_type": 1, "password": secret, "push_events": True, "tag_push_events": True}
-        send_json(f"{_api(repository)}/hooks", hook, _authorization(token))
+        hooks = f"{_api(repository)}/hooks"
+        ensure_webhook(hooks, hook, _authorization(token), ("url",), update="PATCH")
         return True
 
 

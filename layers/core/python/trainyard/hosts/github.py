@@ -36,7 +36,8 @@ from trainyard.hosts.deliveries import (
     unexpected,
     wrong_signature,
 )
-from trainyard.hosts.requests import send_json
+from trainyard.hosts.requests import get_json, send_json
+from trainyard.hosts.webhooks import ensure_webhook
 from trainyard.model.repository import Repository
 
 
@@ -65,6 +66,9 @@ class GitHub(GitHost):
         headers = basic_authorization(token, "x-access-token") if token else {}
         return FetchAddress(checked_address(repository.clone_url), headers)
 
+    def default_branch(self, repository: Repository, token: str) -> str:
+        return text_at(get_json(_api(repository), _authorization(token)), "default_branch")
+
     def report_status(self, repository: Repository, token: str, status: CommitStatus) -> None:
         send_json(
             f"{_api(repository)}/statuses/{status.sha}",
@@ -80,7 +84,8 @@ class GitHub(GitHost):
     def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:
         config = {"url": address, "content_type": "json", "secret": secret, "insecure_ssl": "0"}
         hook = {"name": "web", "active": True, "events": ["push"], "config": config}
-        send_json(f"{_api(repository)}/hooks", hook, _authorization(token))
+        hooks = f"{_api(repository)}/hooks"
+        ensure_webhook(hooks, hook, _authorization(token), ("config", "url"), update="PATCH")
         return True
 
 

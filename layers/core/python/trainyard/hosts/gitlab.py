@@ -39,7 +39,8 @@ from trainyard.hosts.deliveries import (
     text_at,
     wrong_signature,
 )
-from trainyard.hosts.requests import send_json
+from trainyard.hosts.requests import get_json, send_json
+from trainyard.hosts.webhooks import ensure_webhook
 from trainyard.model.repository import Repository
 
 SIGNING_KEY = "whsec_"
@@ -76,6 +77,9 @@ class GitLab(GitHost):
         headers = basic_authorization(token, "oauth2") if token else {}
         return FetchAddress(checked_address(repository.clone_url), headers)
 
+    def default_branch(self, repository: Repository, token: str) -> str:
+        return text_at(get_json(_api(repository), _authorization(token)), "default_branch")
+
     def report_status(self, repository: Repository, token: str, status: CommitStatus) -> None:
         told = {"state": _WORDS[status.state], "name": status.context, "description": status.description}
         if status.target_url:
@@ -95,7 +99,8 @@ class GitLab(GitHost):
             "tag_push_events": True,
             "enable_ssl_verification": True,
         }
-        send_json(f"{_api(repository)}/hooks", hook, _authorization(token))
+        hooks = f"{_api(repository)}/hooks"
+        ensure_webhook(hooks, hook, _authorization(token), ("url",), update="PUT")
         return True
 
 

@@ -4,79 +4,168 @@ from __future__ import annotations
 
 import json
 import random
+import socket
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from trainyard.hosts.addresses import checked_address
 from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
 
 TRIES = 3
 TIMEOUT_SECONDS = 5.0
+"""For the connection, and for each piece of the answer."""
+WHOLE_SECONDS = 6.0
+"""For one try from its beginning to its end."""
 _LONGEST_PAUSE_SECONDS = 2.0
-_ANSWER_BYTES = 64 << 10
+_ANSWER_BYTES = 1 << 20
+_REASON_BYTES = 2 << 10
 # Too many requests, or a fault on the other side that may pass.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What a host answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
 def send_json(
     url: str,
-    payload: Mapping[str, Any],
+    payload: Mapping[str, Any] | None,
     headers: Mapping[str, str],
     *,
     method: str = "POST",
+    query: str = "",
     sleep: Callable[[float], None] = time.sleep,
 ) -> Any:
-    """Send `payload` and return the JSON answer, None where it has none that can be read.
+    """Send `payload` (None: nothing) and return the JSON answer, None where it has none that can be read.
 
     A redirect is a refusal: following it would carry the token to a place that nobody registered.
 
     Raises:
         InvalidInput: an address that we do not connect to.
         HostRefusedError: any 3xx, or a 4xx that does not pass by itself.
-        HostUnavailableError: no answer, or 429 or 5xx in every try.
+        HostUnavailableError: no answer, or 429 or 5xx in every try, or it asks for more patience than we have.
+    """
+    sent = {"Accept": "application/json", **headers}
+    if payload is not None:
+        sent["Content-Type"] = "application/json"
+    body = b"" if payload is None else json.dumps(payload).encode()
+    return _json_or_none(send(url, body, sent, method=method, query=query, largest=_ANSWER_BYTES, sleep=sleep).body)
+
+
+def get_json(url: str, headers: Mapping[str, str], query: str = "") -> Any:
+    """The JSON answer to a GET; like `send_json`."""
+    return send_json(url, None, headers, method="GET", query=query)
+
+
+def send(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    method: str,
+    largest: int,
+    query: str = "",
+    sleep: Callable[[float], None] = time.sleep,
+) -> Reply:
+    """One request with a few tries; `largest`: bytes of the answer that are read. The errors of `send_json`.
+
+    `query` is ours and apart from the address, which somebody registered and may hold none.
     """
     checked_address(url, "api_url")
-    body = json.dumps(payload).encode()
-    sent = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "trainyard", **headers}
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{query}" if query else "")
+    name = parts.hostname or ""
     reason = ""
     for attempt in range(TRIES):
+        asked = 0.0
         try:
-            status, retry_after, answer = _once(method, url, body, sent)
+            reply = _once(method, parts, target, body, {"User-Agent": "trainyard", **headers}, largest)
         except (OSError, HTTPException) as error:
-            reason, retry_after = type(error).__name__, ""
+            reason = type(error).__name__
         else:
-            if status < 300:
-                return _json_or_none(answer)
-            text = answer.decode(errors="replace")
-            if status not in _PASSING:
-                raise HostRefusedError(urlsplit(url).hostname or "", status, text)
-            reason = f"{status} {text[:200]}".strip()
+            if reply.status < 300:
+                return reply
+            text = reply.body[:_REASON_BYTES].decode(errors="replace")
+            if not _passes(reply):
+                raise HostRefusedError(name, reply.status, text)
+            reason, asked = f"{reply.status} {text[:200]}".strip(), _asked_pause(reply.headers.get("retry-after", ""))
+        if asked > _LONGEST_PAUSE_SECONDS:
+            # To ask again before that would only lengthen it. The next delivery of the event asks again.
+            raise HostUnavailableError(f"{name} asks to wait for {asked:.0f} s: {reason}")
         if attempt + 1 < TRIES:
-            sleep(_pause(attempt, retry_after))
-    raise HostUnavailableError(f"{urlsplit(url).hostname} did not take the request in {TRIES} tries: {reason}")
+            sleep(_pause(attempt, asked))
+    raise HostUnavailableError(f"{name} did not take the request in {TRIES} tries: {reason}")
 
 
-def _once(method: str, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
-    parts = urlsplit(url)
+def _passes(reply: Reply) -> bool:
+    """Whether it may be taken later. GitHub says 403, too, where there were too many requests."""
+    limited = "retry-after" in reply.headers or reply.headers.get("x-ratelimit-remaining") == "0"
+    return reply.status in _PASSING or (reply.status == 403 and limited)
+
+
+def _once(method: str, parts: SplitResult, target: str, body: bytes, headers: Mapping[str, str], largest: int) -> Reply:
+    """TimeoutError also where the host answers, but so slowly that it would hold us for ever."""
     assert parts.hostname is not None
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
-    try:
-        connection.request(method, parts.path or "/", body=body, headers=dict(headers))
+    with _cut_off(connection) as is_over:
+        connection.request(method, target, body=body or None, headers=dict(headers))
         response = connection.getresponse()
-        return response.status, response.getheader("Retry-After", ""), response.read(_ANSWER_BYTES)
+        answered = {name.lower(): value for name, value in response.getheaders()}
+        reply = Reply(response.status, answered, response.read(largest))
+    if is_over.is_set():
+        raise TimeoutError
+    return reply
+
+
+@contextmanager
+def _cut_off(connection: HTTPConnection) -> Iterator[threading.Event]:
+    """Close the connection afterwards, or from under whoever still reads when the time is over; the event says so."""
+    is_over = threading.Event()
+
+    def cut() -> None:
+        is_over.set()
+        with suppress(OSError, AttributeError):  # it may be closed already, or not open yet
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(WHOLE_SECONDS, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield is_over
     finally:
+        timer.cancel()
         connection.close()
 
 
-def _pause(attempt: int, retry_after: str) -> float:
-    """Seconds to wait. A host that asks for longer than we can wait is asked again with the next delivery."""
-    asked = float(retry_after) if retry_after.isdecimal() else 0.0
+def _asked_pause(retry_after: str) -> float:
+    """Seconds that the host asks for, as a number or as a date; 0 where it does not."""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after[:9])
+    try:
+        return max((parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _pause(attempt: int, asked: float) -> float:
+    """Seconds to wait before the next try."""
     own = float(2**attempt) / 4 * random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries, hides nothing
-    return min(max(asked, own), _LONGEST_PAUSE_SECONDS)
+    return max(asked, own)
 
 
 def _json_or_none(answer: bytes) -> Any:

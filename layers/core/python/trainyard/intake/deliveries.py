@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,15 +11,14 @@ from typing import Any, Literal
 
 from trainyard.hosts.contract import Delivery, GitHost, Ignored, Ping
 from trainyard.hosts.registry import host
+from trainyard.intake.connection import CODECOMMIT, connected_repository
 from trainyard.intake.pushes import record_push
 from trainyard.model.errors import NotFound, TooLarge, Unauthenticated
-from trainyard.model.repository import FULL_NAME, Repository, RepositoryKind
+from trainyard.model.repository import FULL_NAME, RepositoryKind
 from trainyard.model.text import Text
 from trainyard.store import State, layout
-from trainyard.store.objects import ObjectMissingError
 from trainyard.store.secrets import webhook_secret_name
 
-CODECOMMIT = "codecommit"
 MAX_BODY_BYTES = 25_000_000
 """GitHub's own limit, the largest of all hosts. (A function takes 6 MB, so a larger one does not even reach us.)"""
 # A copy is kept for people to look at; what proves who sent it is not theirs to see.
@@ -76,38 +74,19 @@ def receive_event(state: State, event: dict[str, Any], now: datetime) -> Receipt
     read = host(CODECOMMIT).read({}, body)
     if isinstance(read, Ignored):
         return Receipt("ignored", reason=read.reason)
-    name = connected_repository(
-        state, codecommit_address(str(event.get("region")), str(event["detail"].get("repositoryName")))
-    )
+    address = codecommit_address(str(event.get("region")), str(event["detail"].get("repositoryName")))
+    name = connected_repository(state, address)
     repository = state.table.repository(name) if name else None
-    if repository is None or repository.host != CODECOMMIT:
+    if repository is None or (repository.host, repository.clone_url) != (CODECOMMIT, address):
         return Receipt("ignored", reason="not connected")
+    if repository.kind is not RepositoryKind.PROJECT:
+        return Receipt("ignored", reason="not a project")
     return _received(state, read, repository.full_name, _evidence(CODECOMMIT, repository.full_name, {}, body, now), now)
 
 
 def codecommit_address(region: str, name: str) -> str:
     """The one clone address of a CodeCommit repository over https."""
     return f"https://git-codecommit.{region}.amazonaws.com/v1/repos/{name}"
-
-
-def remember_connection(state: State, repository: Repository) -> bool:
-    """Note whose events those of this clone address are. False if the address is connected to another repository."""
-    record = json.dumps({"repository": repository.full_name}).encode()
-    if state.objects.put(_connection_key(repository.clone_url), record, "application/json", if_absent=True):
-        return True
-    return connected_repository(state, repository.clone_url) == repository.full_name
-
-
-def connected_repository(state: State, clone_url: str) -> str | None:
-    """Full name of the repository that was connected under the address."""
-    try:
-        return str(json.loads(state.objects.get(_connection_key(clone_url)))["repository"])
-    except ObjectMissingError:
-        return None
-
-
-def _connection_key(clone_url: str) -> str:
-    return layout.connection_key(hashlib.sha256(clone_url.encode(errors="surrogatepass")).hexdigest())
 
 
 def _received(state: State, read: Delivery, repository_name: str, evidence: bytes, now: datetime) -> Receipt:

@@ -80,6 +80,29 @@ def writable_repository(table: Table, full_name: str, token: AccessToken | None)
     return repository
 
 
+def owned_repository(table: Table, full_name: str, token: AccessToken | None) -> Repository:
+    """The repository, if the user may change what it is and who may use it: its owner, or an operator.
+
+    Raises:
+        Unauthenticated, Forbidden: no token, one for reading, or a member's.
+        NotFound: it may not even be read.
+    """
+    known = require_scope(token, Scope.WRITE)
+    if Scope.OPERATE in known.scopes and FULL_NAME.fullmatch(full_name):
+        repository = table.repository(full_name)
+        if repository is not None:
+            return repository
+    repository = readable_repository(table, full_name, known)
+    if repository.owner != known.user:
+        raise Forbidden(
+            Text(
+                en=f"Only {repository.owner}, who owns {full_name}, may do this.",
+                zh=f"只有 {full_name} 的所有者 {repository.owner} 可以执行此操作。",
+            )
+        )
+    return repository
+
+
 def readable_run(table: Table, run_id: str, token: AccessToken | None) -> Run:
     """The run, if its project may be read. NotFound otherwise, and for a deleted one."""
     run = table.run(run_id) if is_run_id(run_id) else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from trainyard.model.errors import InvalidInput
+from trainyard.model.repository import USER_NAME
 from trainyard.model.text import Text
 
 # The branches that pydantic adds to the place of an error when no member of a union fits.
@@ -49,6 +51,10 @@ _WITH_LIMIT = {
     "literal_error": ("expected", Text(en="Choose one of {}.", zh="请选择：{}。")),
 }
 _PATTERNS = {
+    USER_NAME: Text(
+        en="Write a user name: letters, digits, dots, hyphens and underscores, at most 63.",
+        zh="请填写用户名：最多 63 个字母、数字、点、连字符或下划线。",
+    ),
     "^[A-Za-z0-9_-]{1,50}$": Text(
         en="Use 1 to 50 letters, digits, hyphens and underscores.", zh="请使用 1 到 50 个字母、数字、连字符或下划线。"
     ),
@@ -104,6 +110,13 @@ def invalid_fields(fields: Mapping[str, Text], labels: Mapping[str, str] | None 
         ),
         details={"fields": [{"field": field, "message": text} for field, text in named.items()]},
     )
+
+
+def checked_user(name: str) -> str:
+    """`name` itself, if somebody can be called that. InvalidInput otherwise."""
+    if not re.fullmatch(USER_NAME, name):
+        raise InvalidInput(_PATTERNS[USER_NAME], details={"field": "user"})
+    return name
 
 
 def fields_of(error: ValidationError, prefix: str = "") -> dict[str, Text]:

@@ -1,29 +1,32 @@
-"""Repositories are registered: a project that lies on a git host is connected, or one is created on our own host."""
+"""Repositories are registered: one that lies on a git host is connected, or a new one is made."""
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.hosts.addresses import checked_address
-from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
-from trainyard.hosts.registry import host
-from trainyard.intake.deliveries import CODECOMMIT, remember_connection
+from trainyard.hosts.registry import host, host_of
+from trainyard.intake.connection import CODECOMMIT, default_branch, host_answers, remember_connection
 from trainyard.intake.permissions import require_scope, writable_repository
+from trainyard.intake.webhooks import OWN_HOST, Webhook, is_on_our_host, new_secret, prepare_our_host, webhook_for
 from trainyard.model.errors import Conflict, Forbidden, InvalidInput
-from trainyard.model.repository import FULL_NAME, AccessToken, Repository, RepositoryKind, Scope, Visibility
+from trainyard.model.repository import (
+    FULL_NAME,
+    AccessToken,
+    Repository,
+    RepositoryKind,
+    Scope,
+    UserName,
+    Visibility,
+)
 from trainyard.model.settings import settings
 from trainyard.model.text import Text
 from trainyard.store import State
-from trainyard.store.access import issue_token
-from trainyard.store.secrets import host_token_name, webhook_secret_name
+from trainyard.store.secrets import host_token_name
 from trainyard.store.table import AlreadyThereError
-
-# The embedded git host speaks GitHub's webhooks and statuses.
-_OWN_HOST = "github"
 
 
 class NewRepository(BaseModel):
@@ -33,15 +36,15 @@ class NewRepository(BaseModel):
 
     name: str = Field(max_length=160, description="NAME, or OWNER/NAME; the owner is you if left out.")
     kind: RepositoryKind = RepositoryKind.PROJECT
-    host: str = Field(_OWN_HOST, description="Git host of an existing repository: github, gitlab, ...")
-    clone_url: str = Field("", description="Its https address; empty: create it on this installation's git host.")
+    host: str = Field("", description="Git host: github, gitlab, ...; empty: told from clone_url, else this one's own.")
+    clone_url: str = Field("", description="Its https address; empty: make a new one.")
     api_url: str = Field("", description="Root of the host's API where it is not the public one.")
     host_token: str = Field(
         "", max_length=1000, repr=False, description="Token for private repositories and commit statuses; kept secret."
     )
-    default_branch: str = Field("main", min_length=1, max_length=200)
+    default_branch: str = Field("", max_length=200, description="Empty: as the host says, else main.")
     visibility: Visibility = Visibility.PRIVATE
-    members: list[str] = Field([], max_length=100)
+    members: list[UserName] = Field([], max_length=100)
     licence: str = Field("", max_length=100)
     description: str = Field("", max_length=500)
 
@@ -49,52 +52,58 @@ class NewRepository(BaseModel):
 @dataclass(frozen=True)
 class Created:
     repository: Repository
-    webhook_address: str
-    """Where the git host sends its webhooks; empty where nothing needs to be set up."""
-    webhook_secret: str
-    """Shown this once; empty where nobody needs to see it."""
-    note: Text | None = None
-    """What the user still has to do, or why it was not done for them."""
+    webhook: Webhook | None
+    """None where nothing needs to be set up."""
+    is_new: bool = True
+    """False for a repeated request."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    host: str
+    clone_url: str
+    api_url: str = ""
 
 
 def create_repository(
     state: State, token: AccessToken | None, wanted: NewRepository, public_url: str, now: datetime | None = None
 ) -> Created:
-    """Register a repository for the token's user.
+    """Register a repository for the token's user; the same request again gives the same answer and changes nothing.
 
-    `public_url`: the root under which git hosts reach us. A project gets a webhook secret.
+    `public_url`: the root under which git hosts reach us. A project gets a webhook and its secret.
 
     Raises:
         Unauthenticated, Forbidden: no token, one for reading, or another owner's name.
-        InvalidInput: a bad name or address, or there is no git host here to create it on.
-        Conflict: there is one of that name.
+        InvalidInput: a bad name or address, a token that the host refuses, or there is nowhere to make a new one.
+        Conflict: there is one of that name, and it is another.
     """
     known = require_scope(token, Scope.WRITE)
-    if wanted.host == CODECOMMIT:
-        # It is read with the installation's own rights, so whoever connects it must be the one who gave them.
-        require_scope(known, Scope.OPERATE)
-    repository = _repository(known, wanted, now or datetime.now(UTC))
-    _check_connection(state, repository)
-    try:
-        state.table.create_repository(repository)
-    except AlreadyThereError:
-        raise Conflict(
-            Text(
-                en=f"There is a repository {repository.full_name} already. Choose another name.",
-                zh=f"仓库 {repository.full_name} 已存在。请换一个名称。",
-            ),
-            code="already_exists",
-        ) from None
-    if not wanted.clone_url:
-        return _on_our_host(state, repository)
-    if wanted.host_token:
-        state.secrets.put(host_token_name(repository.full_name), wanted.host_token)
-    if repository.kind is not RepositoryKind.PROJECT or repository.host == CODECOMMIT:
-        return Created(repository, "", "")
-    return _with_webhook(state, repository, wanted.host_token, public_url)
+    full_name = _full_name(known, wanted)
+    place = _place(known, wanted, full_name)
+    repository = Repository(
+        full_name=full_name,
+        kind=wanted.kind,
+        host=place.host,
+        clone_url=place.clone_url,
+        api_url=place.api_url,
+        default_branch=wanted.default_branch or "main",
+        owner=full_name.partition("/")[0],
+        members=list(dict.fromkeys(wanted.members)),
+        visibility=wanted.visibility,
+        licence=wanted.licence,
+        description=wanted.description,
+        created_at=now or datetime.now(UTC),
+    )
+    is_away = False
+    if wanted.clone_url and host_answers(place.host, wanted.host_token):
+        found = default_branch(repository, wanted.host_token)
+        is_away = found is None
+        repository = repository.model_copy(update={"default_branch": wanted.default_branch or found or "main"})
+    stored, is_new = _stored(state, repository, keep_branch=not wanted.default_branch)
+    return Created(stored, _set_up(state, stored, wanted.host_token, public_url, is_away=is_away), is_new)
 
 
-def renew_webhook_secret(state: State, full_name: str, token: AccessToken | None, public_url: str) -> Created:
+def renew_webhook_secret(state: State, full_name: str, token: AccessToken | None, public_url: str) -> Webhook:
     """A new secret for a project's webhook; the old one is worthless within a minute.
 
     Raises:
@@ -106,14 +115,11 @@ def renew_webhook_secret(state: State, full_name: str, token: AccessToken | None
         raise InvalidInput(
             Text(en="Only projects have webhooks.", zh="只有项目仓库才有 Webhook。"), details={"field": "kind"}
         )
-    return Created(repository, webhook_address(repository, public_url), _new_secret(state, repository))
+    new_secret(state, repository)
+    return webhook_for(state, repository, "", public_url)
 
 
-def webhook_address(repository: Repository, public_url: str) -> str:
-    return f"{public_url.rstrip('/')}/hooks/{repository.host}/{repository.full_name}"
-
-
-def _repository(token: AccessToken, wanted: NewRepository, now: datetime) -> Repository:
+def _full_name(token: AccessToken, wanted: NewRepository) -> str:
     full_name = wanted.name if "/" in wanted.name else f"{token.user}/{wanted.name}"
     owner, _, name = full_name.partition("/")
     if not FULL_NAME.fullmatch(full_name) or name.endswith((".git", ".lock", ".")) or ".." in name:
@@ -131,47 +137,42 @@ def _repository(token: AccessToken, wanted: NewRepository, now: datetime) -> Rep
                 zh=f"您只能在自己的名下创建仓库：{token.user}/{name}。",
             )
         )
-    host(wanted.host)
-    clone_url, api_url = _addresses(wanted, full_name)
-    return Repository(
-        full_name=full_name,
-        kind=wanted.kind,
-        host=wanted.host,
-        clone_url=clone_url,
-        api_url=api_url,
-        default_branch=wanted.default_branch,
-        owner=owner,
-        members=wanted.members,
-        visibility=wanted.visibility,
-        licence=wanted.licence,
-        description=wanted.description,
-        created_at=now,
+    return full_name
+
+
+def _place(token: AccessToken, wanted: NewRepository, full_name: str) -> _Place:
+    """Where the repository lies, or is made."""
+    if wanted.clone_url:
+        clone_url = checked_address(wanted.clone_url)
+        name = host(wanted.host).name if wanted.host else host_of(clone_url)
+        if name == CODECOMMIT:
+            # It is read with the installation's own rights, so whoever connects it must be the one who gave them.
+            require_scope(token, Scope.OPERATE)
+        return _Place(name, clone_url, checked_address(wanted.api_url, "api_url") if wanted.api_url else "")
+    root = settings().git_base_url.rstrip("/")
+    if root and wanted.host in ("", OWN_HOST):
+        return _Place(OWN_HOST, f"{root}/{full_name}.git", f"{root}/api")
+    if settings().codecommit_repositories and wanted.host in ("", CODECOMMIT):
+        return _Place(CODECOMMIT, _made_on_codecommit(full_name, wanted.description))
+    if wanted.host:
+        host(wanted.host)
+    raise InvalidInput(
+        Text(
+            en="No repository can be made there from here. Create it on the git host and give its clone_url.",
+            zh="此处无法在该平台新建仓库。请先在 Git 平台创建仓库，再填写 clone_url。",
+        ),
+        details={"field": "clone_url"},
     )
 
 
-def _addresses(wanted: NewRepository, full_name: str) -> tuple[str, str]:
-    """Clone address and API root."""
-    if wanted.clone_url:
-        api_url = checked_address(wanted.api_url, "api_url") if wanted.api_url else ""
-        return checked_address(wanted.clone_url), api_url
-    root = settings().git_base_url.rstrip("/")
-    if not root:
-        raise InvalidInput(
-            Text(
-                en="This installation has no git host of its own. "
-                "Create the repository elsewhere and give its clone_url.",
-                zh="此平台没有自带的 Git 服务。请先在其他平台创建仓库，再填写 clone_url。",
-            ),
-            details={"field": "clone_url"},
-        )
-    return f"{root}/{full_name}.git", f"{root}/api"
+def _made_on_codecommit(full_name: str, description: str) -> str:
+    from trainyard.hosts.codecommit import create_repository as create
+
+    return create(settings().codecommit_repositories, full_name, description)
 
 
-def _check_connection(state: State, repository: Repository) -> None:
-    """CodeCommit's events name the clone address only, so one address is one repository here."""
-    if repository.host != CODECOMMIT:
-        return
-    host(CODECOMMIT).fetch_address(repository, "checked:only")
+def _stored(state: State, repository: Repository, *, keep_branch: bool) -> tuple[Repository, bool]:
+    """The row, and whether it is new; the one that is there already if it says the same."""
     if not remember_connection(state, repository):
         raise Conflict(
             Text(
@@ -180,43 +181,43 @@ def _check_connection(state: State, repository: Repository) -> None:
             ),
             code="already_exists",
         )
-
-
-def _with_webhook(state: State, repository: Repository, host_token: str, public_url: str) -> Created:
-    """The webhook is made on the host where its token allows that; else the user is told what to enter there."""
-    address, secret = webhook_address(repository, public_url), _new_secret(state, repository)
-    by_hand = Text(
-        en="Add a webhook with this address and secret in the repository's settings on its host.",
-        zh="请在 Git 平台的仓库设置中，使用此地址和密钥添加 Webhook。",
-    )
-    if not host_token:
-        return Created(repository, address, secret, by_hand)
     try:
-        made = host(repository.host).create_webhook(repository, host_token, address, secret)
-    except (HostRefusedError, HostUnavailableError) as error:
-        return Created(
-            repository,
-            address,
-            secret,
+        state.table.create_repository(repository)
+    except AlreadyThereError:
+        known = state.table.repository(repository.full_name)
+        if known is not None:
+            branch = known.default_branch if keep_branch else repository.default_branch
+            if known == repository.model_copy(update={"created_at": known.created_at, "default_branch": branch}):
+                return known, False
+        raise _taken(repository.full_name, is_being_removed=known is None) from None
+    return repository, True
+
+
+def _set_up(state: State, repository: Repository, host_token: str, public_url: str, *, is_away: bool) -> Webhook | None:
+    """Secrets and webhook; what an earlier, half-finished request left is kept. A host that is away is not asked."""
+    if is_on_our_host(repository):
+        prepare_our_host(state, repository)
+        return None
+    if host_token:
+        state.secrets.put(host_token_name(repository.full_name), host_token)
+    if repository.kind is not RepositoryKind.PROJECT or repository.host == CODECOMMIT:
+        return None
+    return webhook_for(state, repository, "" if is_away else host_token, public_url)
+
+
+def _taken(full_name: str, *, is_being_removed: bool) -> Conflict:
+    if is_being_removed:
+        return Conflict(
             Text(
-                en=f"The webhook could not be made with this token ({error}). {by_hand.en}",
-                zh=f"无法使用此令牌创建 Webhook（{error}）。{by_hand.zh}",
+                en=f"{full_name} is being removed. Send the DELETE again until it is finished, then create it.",
+                zh=f"{full_name} 正在删除中。请重复发送 DELETE 请求直到完成，然后再创建。",
             ),
+            code="being_removed",
         )
-    return Created(repository, address, "") if made else Created(repository, address, secret, by_hand)
-
-
-def _on_our_host(state: State, repository: Repository) -> Created:
-    """Our own host reads the row and the secrets by itself: nobody has to copy anything."""
-    name = repository.full_name
-    secret, _ = issue_token(state.table, repository.owner, [Scope.READ, Scope.WRITE], name=f"platform {name}"[:100])
-    state.secrets.put(host_token_name(name), f"{repository.owner}:{secret}")
-    if repository.kind is RepositoryKind.PROJECT:
-        _new_secret(state, repository)
-    return Created(repository, "", "")
-
-
-def _new_secret(state: State, repository: Repository) -> str:
-    secret = secrets.token_hex(32)
-    state.secrets.put(webhook_secret_name(repository.full_name), secret)
-    return secret
+    return Conflict(
+        Text(
+            en=f"There is a repository {full_name} already. Choose another name.",
+            zh=f"仓库 {full_name} 已存在。请换一个名称。",
+        ),
+        code="already_exists",
+    )

@@ -13,6 +13,10 @@ FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}/[A-Za-z0-9][A-Za-z0-9._
 FullName = Annotated[str, StringConstraints(pattern=rf"^{FULL_NAME.pattern}$", max_length=160)]
 """`owner/name`, as every git host spells it."""
 
+USER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+UserName = Annotated[str, StringConstraints(pattern=USER_NAME)]
+"""Also the first part of a full name."""
+
 Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 """A full commit id, SHA-1 or SHA-256, in lower case."""
 
@@ -50,6 +54,8 @@ class Repository(BaseModel):
     licence: str = ""
     description: str = ""
     created_at: datetime
+    removed_at: datetime | None = None
+    """When its owner removed it; the row goes last, when nothing else is left."""
 
     def may_read(self, user: str | None) -> bool:
         return self.visibility is Visibility.PUBLIC or self.may_write(user)

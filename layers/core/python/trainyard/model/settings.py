@@ -19,6 +19,9 @@ class Settings(BaseModel):
     secrets_prefix: str = Field("/trainyard", description="Prefix of the SSM parameters that hold secrets.")
     public_url: str = Field("", description="Address under which people reach the API; empty: taken from the request.")
     git_base_url: str = Field("", description="Root of the embedded git host's clone addresses, where there is one.")
+    codecommit_repositories: str = Field(
+        "", description="Names of CodeCommit repositories that we may use, ending in *; new ones are made under them."
+    )
     job_queues: dict[str, str] = Field({}, description="JSON: a flavor's queue name to the job queue's ARN.")
     job_definitions: dict[str, str] = Field({}, description="JSON: a framework's job definition name to its ARN.")
     lfs_quota_gb: float = Field(50, ge=0, description="Git LFS GB (10^9 bytes) per repository; 0: unlimited.")

@@ -150,12 +150,21 @@ class Table:
         finished = {"Put": {"TableName": self.name, "Item": _push_item(push), "ConditionExpression": unchecked}}
         return self._all_or_none([finished, *(_create(self.name, _run_item(run)) for run in runs)])
 
+    def delete_push(self, push_id: str) -> None:
+        self._dynamodb.delete_item(TableName=self.name, Key=_key(f"PUSH#{push_id}"))
+
     def pushes_of(self, repository: str, limit: int = 50, cursor: str | None = None) -> Page[Push]:
         return self._query(Push, BY_PROJECT, "project", f"PUSH#{repository}", limit, cursor, newest_first=True)
 
     # Repositories
 
     def repository(self, full_name: str) -> Repository | None:
+        """None also for one that is being removed: nobody may see it any more."""
+        known = self.repository_row(full_name)
+        return None if known is None or known.removed_at is not None else known
+
+    def repository_row(self, full_name: str) -> Repository | None:
+        """The row whether the repository is being removed or not: for the removal itself."""
         return self._get(f"REPOSITORY#{full_name}", Repository)
 
     def create_repository(self, repository: Repository) -> None:
@@ -164,6 +173,36 @@ class Table:
 
     def put_repository(self, repository: Repository) -> None:
         self._dynamodb.put_item(TableName=self.name, Item=_repository_item(repository))
+
+    def change_repository(self, full_name: str, change: Callable[[Repository], Repository]) -> Repository | None:
+        """Apply a pure function to the repository in one conditional write, as `change_run` does to a run."""
+        from botocore.exceptions import ClientError
+
+        for _ in range(_TRIES):
+            item = self._item(f"REPOSITORY#{full_name}")
+            if item is None:
+                return None
+            known = Repository.model_validate_json(item["document"]["S"])
+            changed = change(known)
+            if changed == known:
+                return known
+            try:
+                self._dynamodb.put_item(
+                    TableName=self.name,
+                    Item=_repository_item(changed),
+                    # The document is small and has no version of its own: it is compared as a whole.
+                    ConditionExpression="document = :known",
+                    ExpressionAttributeValues={":known": item["document"]},
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+                continue
+            return changed
+        raise TooManyConflictsError(full_name)
+
+    def delete_repository(self, full_name: str) -> None:
+        self._dynamodb.delete_item(TableName=self.name, Key=_key(f"REPOSITORY#{full_name}"))
 
     def repositories_of(self, owner: str, limit: int = 50, cursor: str | None = None) -> Page[Repository]:
         return self._query(Repository, BY_PROJECT, "project", f"REPOSITORY#{owner}", limit, cursor, newest_first=False)
@@ -177,7 +216,16 @@ class Table:
         self._create(_token_item(token))
 
     def tokens_of(self, user: str) -> list[AccessToken]:
-        return self._query(AccessToken, BY_PROJECT, "project", f"TOKEN#{user}", 200, None, newest_first=False).rows
+        """All of a user's tokens, up to a thousand."""
+        tokens: list[AccessToken] = []
+        cursor = None
+        for _ in range(5):
+            page = self._query(AccessToken, BY_PROJECT, "project", f"TOKEN#{user}", 200, cursor, newest_first=False)
+            tokens += page.rows
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return tokens
 
     def delete_token(self, digest: str) -> None:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(f"TOKEN#{digest}"))
@@ -234,9 +282,11 @@ class Table:
         )
         return int(answer["Attributes"]["amount"]["N"])
 
+    def _item(self, pk: str) -> Any:
+        return self._dynamodb.get_item(TableName=self.name, Key=_key(pk), ConsistentRead=True).get("Item")
+
     def _get(self, pk: str, model: type[Row]) -> Row | None:
-        answer = self._dynamodb.get_item(TableName=self.name, Key=_key(pk), ConsistentRead=True)
-        item = answer.get("Item")
+        item = self._item(pk)
         return model.model_validate_json(item["document"]["S"]) if item else None
 
     def _all_or_none(self, actions: list[Any]) -> bool:
@@ -383,11 +433,17 @@ def _ref_item(ref: Ref) -> dict[str, Any]:
 
 def _repository_item(repository: Repository) -> dict[str, Any]:
     name = repository.full_name
-    return _item("repository", f"REPOSITORY#{name}", f"REPOSITORY#{repository.owner}", name, repository)
+    # No list shows one that is being removed.
+    owner = f"REMOVED#{repository.owner}" if repository.removed_at else f"REPOSITORY#{repository.owner}"
+    return _item("repository", f"REPOSITORY#{name}", owner, name, repository)
 
 
 def _token_item(token: AccessToken) -> dict[str, Any]:
-    return _item("token", f"TOKEN#{token.digest}", f"TOKEN#{token.user}", token.id, token)
+    item = _item("token", f"TOKEN#{token.digest}", f"TOKEN#{token.user}", token.id, token)
+    if token.expires_at is not None:
+        # DynamoDB removes the row some time after this; until then the token is refused by its own date.
+        item["expires"] = {"N": str(int(token.expires_at.timestamp()))}
+    return item
 
 
 def _session_item(session: Session) -> dict[str, Any]:

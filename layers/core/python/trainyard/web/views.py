@@ -46,7 +46,7 @@ def show_run(run: Run) -> dict[str, Any]:
 
 
 def show_repository(repository: Repository) -> dict[str, Any]:
-    return repository.model_dump(mode="json", exclude={"api_url"})
+    return repository.model_dump(mode="json", exclude={"api_url", "removed_at"})
 
 
 def show_token(token: AccessToken) -> dict[str, Any]:
@@ -108,6 +108,10 @@ class Webhook(BaseModel):
 class MadeRepository(BaseModel):
     repository: RepositoryView  # type: ignore[valid-type]
     webhook: Webhook | None = Field(description="Only of projects.")
+
+
+class Removal(BaseModel):
+    finished: bool = Field(description="False: it is hidden, and there was more to remove than time. Ask again.")
 
 
 class RenewedWebhook(BaseModel):

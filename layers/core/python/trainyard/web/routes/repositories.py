@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from trainyard.intake.ownership import RepositoryChanges, add_member, change_repository, remove_member
 from trainyard.intake.permissions import readable_repository, require_scope
+from trainyard.intake.problems import checked_user
+from trainyard.intake.removal import remove_repository
 from trainyard.intake.repositories import NewRepository, create_repository, renew_webhook_secret
+from trainyard.intake.webhooks import Webhook
 from trainyard.model.repository import RepositoryKind, Scope
 from trainyard.web.errors import in_language
 from trainyard.web.messages import Answer
-from trainyard.web.routes.routing import PAGED, Call, body, route
+from trainyard.web.routes.routing import PAGED, Call, Parameter, body, route
 from trainyard.web.views import (
     MadeRepository,
     ProjectList,
+    Removal,
     RenewedWebhook,
     RepositoryList,
     RepositoryView,
 )
 from trainyard.web.views import show_repository as view
+
+_CONFIRM = Parameter("confirm", "OWNER/NAME once more. Without it nothing happens, and the error says what would go.")
 
 
 @route("POST", "/v1/repositories", status=201, takes=NewRepository, gives=MadeRepository)
@@ -45,19 +54,49 @@ def show_repository(call: Call) -> Answer:
     return Answer(200, view(readable_repository(call.state.table, call.repository, call.token)))
 
 
+@route("PATCH", "/v1/repositories/{owner}/{name}", takes=RepositoryChanges, gives=RepositoryView)
+@route("PATCH", "/v1/projects/{owner}/{name}", takes=RepositoryChanges, gives=RepositoryView)
+def edit_repository(call: Call) -> Answer:
+    return Answer(200, view(change_repository(call.state, call.repository, call.token, body(call, RepositoryChanges))))
+
+
+@route("DELETE", "/v1/repositories/{owner}/{name}", gives=Removal, query=(_CONFIRM,))
+@route("DELETE", "/v1/projects/{owner}/{name}", gives=Removal, query=(_CONFIRM,))
+def delete_repository(call: Call) -> Answer:
+    finished = remove_repository(call.state, call.repository, call.token, call.request.query.get("confirm", ""))
+    return Answer(200, {"finished": finished})
+
+
+@route("PUT", "/v1/repositories/{owner}/{name}/members/{user}", gives=RepositoryView)
+def put_member(call: Call) -> Answer:
+    user = checked_user(call.place["user"])
+    return Answer(200, view(add_member(call.state, call.repository, user, call.token)))
+
+
+@route("DELETE", "/v1/repositories/{owner}/{name}/members/{user}", status=204)
+def delete_member(call: Call) -> Answer:
+    remove_member(call.state, call.repository, call.place["user"], call.token)
+    return Answer(204)
+
+
 @route("POST", "/v1/projects/{owner}/{name}/webhook-secret", gives=RenewedWebhook)
 def renew_secret(call: Call) -> Answer:
     made = renew_webhook_secret(call.state, call.repository, call.token, call.request.public_url)
-    return Answer(200, {"webhook": {"address": made.webhook_address, "secret": made.webhook_secret}})
+    return Answer(200, {"webhook": {"address": made.address, "secret": made.secret}})
 
 
 def _created(call: Call, wanted: NewRepository) -> Answer:
     made = create_repository(call.state, call.token, wanted, call.request.public_url)
-    webhook = None
-    if made.webhook_address:
-        # Without a secret there is nothing to enter anywhere: the webhook was made with the host's token.
-        webhook = {"address": made.webhook_address, "secret": made.webhook_secret or None, "note": made.note}
-    return Answer(201, {"repository": view(made.repository), "webhook": in_language(webhook, call.language)})
+    answer = {"repository": view(made.repository), "webhook": _webhook(call, made.webhook)}
+    return Answer(201 if made.is_new else 200, answer)
+
+
+def _webhook(call: Call, webhook: Webhook | None) -> Any:
+    """Without a secret there is nothing to enter anywhere: the webhook was made with the host's token."""
+    if webhook is None:
+        return None
+    shown = {"address": webhook.address, "secret": webhook.secret or None, "note": webhook.note}
+    return in_language(shown, call.language)
 
 
 def _repositories(call: Call, kind: RepositoryKind | None) -> Answer:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from trainyard.intake.permissions import require_scope
-from trainyard.model.errors import NotFound
-from trainyard.model.repository import Scope
+from trainyard.model.errors import InvalidInput, NotFound
+from trainyard.model.repository import Scope, UserName
 from trainyard.model.text import Text
 from trainyard.store.access import issue_token
 from trainyard.web.messages import Answer
@@ -22,7 +21,7 @@ class NewToken(BaseModel):
 
     name: str = Field("", max_length=100)
     scopes: list[Scope] = Field([Scope.READ], min_length=1, max_length=3)
-    user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None = Field(
+    user: UserName | None = Field(
         None, description="For whom, if not for yourself; only with a token of the scope operate."
     )
     expires_at: AwareDatetime | None = None
@@ -62,5 +61,12 @@ def revoke_token(call: Call) -> Answer:
 
 def _lifetime(call: Call, wanted: datetime | None) -> datetime | None:
     """When a new token ends: not after the one that it was made with."""
+    if wanted is not None and wanted <= datetime.now(UTC):
+        raise InvalidInput(
+            Text(
+                en="The token would have expired already; choose a later time.", zh="过期时间已过，请选择更晚的时间。"
+            ),
+            details={"field": "expires_at"},
+        )
     own = call.token.expires_at if call.token else None
     return min((at for at in (wanted, own) if at is not None), default=None)

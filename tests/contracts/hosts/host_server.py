@@ -1,0 +1,116 @@
+"""A git host on loopback as far as it is documented: who may, the repository, its webhooks. It keeps what it is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+OWNER_TOKEN = "owner-s3cret"
+GUEST_TOKEN = "guest-s3cret"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What one host does differently."""
+
+    repository: str
+    """Path of the one repository that there is."""
+    authorization: tuple[str, str]
+    """Header, and what stands before the token in it."""
+    update: str
+    nested: bool
+    """Whether a webhook holds its address in `config`."""
+    no_admin: int
+    """What a token that may only read is told about webhooks."""
+    unique: bool = False
+    """Whether the host refuses a second webhook to the same address."""
+
+
+DIALECTS = {
+    # https://docs.github.com/en/rest/repos/webhooks: 404 to who may not see them, 422 for a second one.
+    "github": Dialect("/repos/octo/hello", ("authorization", "Bearer "), "PATCH", True, 404, unique=True),
+    # https://docs.gitlab.com/api/project_webhooks/
+    "gitlab": Dialect("/projects/octo%2Fhello", ("private-token", ""), "PUT", False, 403),
+    # https://docs.gitea.com/api/: repoCreateHook, repoEditHook
+    "gitea": Dialect("/repos/octo/hello", ("authorization", "token "), "PATCH", True, 403),
+    "forgejo": Dialect("/repos/octo/hello", ("authorization", "token "), "PATCH", True, 403),
+    # https://gitee.com/api/v5/swagger: /v5/repos/{owner}/{repo}/hooks
+    "gitee": Dialect("/repos/octo/hello", ("authorization", "token "), "PATCH", False, 403),
+}
+
+
+@dataclass
+class HostServer:
+    dialect: Dialect
+    url: str = ""
+    default_branch: str = "trunk"
+    hooks: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def answer(self, method: str, path: str, headers: dict[str, str], sent: Any) -> tuple[int, Any]:
+        name, before = self.dialect.authorization
+        token = headers.get(name, "").removeprefix(before)
+        if token not in (OWNER_TOKEN, GUEST_TOKEN):
+            return 401, {"message": "Bad credentials"}
+        place = path.partition("?")[0]
+        if place == self.dialect.repository:
+            return 200, {"id": 1, "default_branch": self.default_branch}
+        hooks = f"{self.dialect.repository}/hooks"
+        if not place.startswith(hooks):
+            return 404, {"message": "Not Found"}
+        if token != OWNER_TOKEN:
+            return self.dialect.no_admin, {"message": "Not allowed"}
+        return self._hook(method, place.removeprefix(hooks).strip("/"), sent)
+
+    def _hook(self, method: str, number: str, sent: Any) -> tuple[int, Any]:
+        if method == "GET":
+            # GitHub's own `url` is the webhook's address in its API, not where it goes to.
+            return 200, [{"url": f"{self.url}/hooks/{each}", **hook, "id": each} for each, hook in self.hooks.items()]
+        if method == "POST" and not number:
+            if self.dialect.unique and self._address(sent) in map(self._address, self.hooks.values()):
+                return 422, {"message": "Validation Failed", "errors": [{"message": "Hook already exists"}]}
+            self.hooks[len(self.hooks) + 1] = sent
+            return 201, {"id": len(self.hooks)}
+        if method == self.dialect.update and int(number or 0) in self.hooks:
+            self.hooks[int(number)] = sent
+            return 200, {"id": int(number)}
+        return 404, {"message": "Not Found"}
+
+    def _address(self, hook: dict[str, Any]) -> str:
+        return str(hook["config"]["url"] if self.dialect.nested else hook["url"])
+
+
+@contextmanager
+def host_server(name: str) -> Iterator[HostServer]:
+    server = HostServer(DIALECTS[name])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, answer = server.answer(self.command, self.path, headers, json.loads(body or b"null"))
+            content = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PUT = do_PATCH = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    server.url = f"http://127.0.0.1:{listener.server_port}"
+    try:
+        yield server
+    finally:
+        listener.shutdown()
+        listener.server_close()
+        thread.join(5)
