@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from builders import NOW, a_run
+from builders import NOW, a_repository, a_run
 
+from trainyard.intake.connection import remember_connection
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FacetState, Job, Run, RunState
 from trainyard.store import State, layout
@@ -93,6 +94,33 @@ def test_evaluate_run_waits_for_the_log(house: State, invoke: Invoke) -> None:
 )
 def test_an_event_about_what_is_gone_is_done_with(invoke: Invoke, function: str, event: str) -> None:
     assert invoke(function, event) == DONE
+
+
+def test_receive_push_takes_events_of_codecommit(house: State, invoke: Invoke) -> None:
+    assert invoke("receive_push", "codecommit_push") == DONE
+    assert house.table.pushes_of("demo/lenet5").rows == [], "nobody connected it"
+    address = "https://git-codecommit.us-east-1.amazonaws.com/v1/repos/trainyard-demo-lenet5"
+    repository = a_repository(host="codecommit", clone_url=address)
+    house.table.create_repository(repository)
+    assert remember_connection(house, repository)
+    for _ in range(2):
+        assert invoke("receive_push", "codecommit_push") == DONE
+    (push,) = house.table.pushes_of("demo/lenet5").rows
+    assert (push.ref, push.commit, push.before, push.pusher) == ("refs/heads/main", "a" * 40, "b" * 40, "demo")
+
+
+def test_receive_push_answers_webhooks(invoke: Invoke) -> None:
+    event = {
+        "rawPath": "/hooks/github/demo/lenet5",
+        "headers": {"x-github-event": "ping"},
+        "requestContext": {
+            "http": {"method": "POST", "path": "/hooks/github/demo/lenet5"},
+            "domainName": "api.example",
+        },
+        "pathParameters": {"host": "github", "owner": "demo", "name": "lenet5"},
+        "body": "{}",
+    }
+    assert invoke("receive_push", event)["statusCode"] == 404
 
 
 def test_publish_changes_sends_what_changed(house: State, invoke: Invoke) -> None:

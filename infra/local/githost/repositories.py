@@ -26,6 +26,7 @@ from trainyard.store.table import AlreadyThereError, Table
 # A push is about five requests; a changed member or visibility counts after at most this long.
 _KEPT_SECONDS = 2.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_MARK = "trainyard-created"
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 
 
@@ -114,21 +115,23 @@ class Repositories:
 
     def _ensure_bare(self, repository: Repository) -> None:
         path = self.path(repository)
-        if path.is_dir():
+        if _belongs_to(path, repository):
             return
         with self._creating:
-            if path.is_dir():
+            if _belongs_to(path, repository):
                 return
+            # What is left of a removed repository of that name must not come back with its name.
+            shutil.rmtree(path, ignore_errors=True)
             self._ensure_secrets(repository)
-            self._initialise(path, repository.default_branch)
+            self._initialise(path, repository)
         self._announce(repository)
 
-    def _initialise(self, path: Path, default_branch: str) -> None:
+    def _initialise(self, path: Path, repository: Repository) -> None:
         """All or nothing: a half-made repository never has the final name."""
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".new-{path.name}")
         shutil.rmtree(unfinished, ignore_errors=True)
-        branch = default_branch if _BRANCH.fullmatch(default_branch) else "main"
+        branch = repository.default_branch if _BRANCH.fullmatch(repository.default_branch) else "main"
         made = self._git.run(
             None, "init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}", str(unfinished)
         )
@@ -140,6 +143,7 @@ class Repositories:
                     zh=f"git 无法创建该仓库：{made.stderr.decode(errors='replace').strip()}",
                 )
             )
+        _mark(unfinished, repository)
         unfinished.rename(path)
 
     def _ensure_secrets(self, repository: Repository) -> None:
@@ -150,3 +154,15 @@ class Repositories:
         if self._secrets.get(host_token_name(name)) is None:
             token, _ = issue_token(self._table, repository.owner, [Scope.READ, Scope.WRITE], name=f"git host: {name}")
             self._secrets.put(host_token_name(name), token)
+
+
+def _belongs_to(path: Path, repository: Repository) -> bool:
+    """Whether the bare repository is there, and is this one's and not that of an earlier one of the name."""
+    if not path.is_dir():
+        return False
+    mark = path / _MARK
+    return not mark.exists() or mark.read_text() == repository.created_at.isoformat()
+
+
+def _mark(path: Path, repository: Repository) -> None:
+    (path / _MARK).write_text(repository.created_at.isoformat())

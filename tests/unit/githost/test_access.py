@@ -160,3 +160,17 @@ def test_a_commit_is_fetched_alone_and_without_its_large_files(stack: LittleStac
     person.run(f"{fetch} {address} {first}", person.home / "fetched")
     missing = person.run(f"git rev-list --objects --missing=print {first}", person.home / "fetched").stdout
     assert sum(line.startswith("?") for line in missing.splitlines()) == 1
+
+
+def test_a_removed_repository_does_not_come_back_with_its_name(
+    stack: LittleStack, monkeypatch: pytest.MonkeyPatch, person: Person
+) -> None:
+    monkeypatch.setattr("infra.local.githost.repositories._KEPT_SECONDS", 0.0)
+    first = stack.create("ada/again")
+    address = stack.address("ada/again", "ada", stack.token("ada"))
+    person.run(f"git clone {address}")
+    person.run("git commit --allow-empty -m secret && git push", person.home / "again")
+    stack.state.table.delete_repository("ada/again")
+    assert person.run(f"git ls-remote {address}", expect=128).returncode
+    stack.state.table.create_repository(first.model_copy(update={"created_at": datetime.now(UTC)}))
+    assert person.run(f"git ls-remote {address}").stdout == ""

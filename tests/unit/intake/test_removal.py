@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
-from builders import a_push, a_run
+from builders import a_push, a_ref, a_run
 from unit.intake.conftest import NOW, make_repository
 
 from trainyard.intake.removal import remove_repository
@@ -12,7 +12,7 @@ from trainyard.model.errors import Conflict, Forbidden, NotFound, Unauthenticate
 from trainyard.model.repository import AccessToken, FileLock, Repository, Scope
 from trainyard.model.run import RunState
 from trainyard.store import State, layout
-from trainyard.store.access import issue_token
+from trainyard.store.access import issue_token, token_digest
 from trainyard.store.secrets import host_token_name, webhook_secret_name
 
 NAME = "ada/lenet5"
@@ -27,7 +27,8 @@ def full(state: State, project: Repository) -> State:
     state.table.create_repository(make_repository("ada/lenet50"))
     for name, mark in ((NAME, "a"), ("ada/lenet50", "b")):
         state.table.create_run(a_run(f"run-{mark}", project=name, state=ENDED))
-        state.table.create_push(a_push(f"push-{mark}", repository=name))
+        push = a_push(f"push-{mark}", repository=name)
+        assert state.table.create_push(push, a_ref(push))
         state.table.create_lock(FileLock(id="l", repository=name, path="x", owner="ada", locked_at=NOW))
         state.objects.put(layout.log_key(f"run-{mark}"), b"log")
         state.objects.put(layout.content_key(name, "c" * 64), b"12345")
@@ -55,9 +56,8 @@ def test_all_of_it_goes_and_nothing_else(full: State, ada: AccessToken) -> None:
     assert remove_repository(full, NAME, ada, NAME)
     assert full.table.repository_row(NAME) is None
     assert full.table.runs_of(NAME).rows == full.table.pushes_of(NAME).rows == full.table.locks_of(NAME).rows == []
+    assert full.table.ref(NAME, "refs/heads/main") is None
     assert full.secrets.get(webhook_secret_name(NAME)) is None
-    from trainyard.store.access import token_digest
-
     assert full.table.token(token_digest(platform)) is None
     assert keys(full) == {layout.log_key("run-b"), layout.content_key("ada/lenet50", "c" * 64)}
     assert len(full.table.runs_of("ada/lenet50").rows) == 1

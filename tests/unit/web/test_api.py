@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from contracts.hosts.host_server import OWNER_TOKEN, host_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.web.conftest import Send
@@ -12,6 +13,7 @@ from trainyard.model import lifecycle
 from trainyard.model.finding import FindingCount
 from trainyard.model.lifecycle import JobPhase, Observation
 from trainyard.model.run import EvaluationFacet, FacetState, Job
+from trainyard.model.settings import Settings
 from trainyard.store import State, layout
 from trainyard.store.limits import RateLimit
 from trainyard.web import app
@@ -223,7 +225,44 @@ def test_repositories(send: Send, project: str) -> None:
     assert renewed["webhook"]["secret"] != connected.json["webhook"]["secret"]
 
 
+def test_a_repository_is_changed_and_removed(send: Send, project: str) -> None:
+    place = "/v1/repositories/ada/lenet5"
+    assert send("POST", "/v1/projects", {"name": "lenet5", "visibility": "private"}).status == 200
+    assert send("PATCH", place, {"visibility": "public", "licence": "MIT"}).json["visibility"] == "public"
+    assert send("PATCH", place, {"kind": "model"}).status == 422
+    assert send("PATCH", place, {"visibility": "private"}, token="eve").status == 403
+    assert send("PUT", f"{place}/members/eve").json["members"] == ["eve"]
+    assert send("PUT", f"{place}/members/a b").status == 422
+    assert send("DELETE", f"{place}/members/eve", token="eve").status == 204
+    assert send("DELETE", place, token="eve").status == 403
+    asked = send("DELETE", place, **{"accept-language": "zh"})
+    assert (asked.status, asked.json["code"]) == (409, "confirmation_needed")
+    assert "永久删除" in asked.json["message"]
+    assert asked.json["details"]["lost"]["runs"] == 0
+    assert send("DELETE", place, query="confirm=ada/lenet5").json == {"finished": True}
+    assert send("GET", place).status == 404
+
+
+def test_a_wrong_host_token_is_told_in_both_languages(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainyard.hosts.addresses.settings", lambda: Settings(allow_loopback_http=True))
+    with host_server("github") as host:
+        wanted = {"name": "hub", "clone_url": "https://github.com/octo/hello.git", "api_url": host.url}
+        for language, word in (("en", "refused the token"), ("zh-CN", "拒绝了该令牌")):
+            reply = send("POST", "/v1/projects", {**wanted, "host_token": "x-s3cret"}, **{"accept-language": language})
+            assert (reply.status, reply.json["code"]) == (422, "host_refused_token")
+            assert word in reply.json["message"]
+            assert "s3cret" not in reply.text
+        made = send("POST", "/v1/projects", {**wanted, "host_token": OWNER_TOKEN})
+    assert (made.status, made.json["webhook"]["secret"], made.json["repository"]["default_branch"]) == (
+        201,
+        None,
+        "trunk",
+    )
+    assert OWNER_TOKEN not in made.text
+
+
 def test_tokens(send: Send) -> None:
+    assert send("POST", "/v1/tokens", {"expires_at": "2001-01-01T00:00:00Z"}).json["details"] == {"field": "expires_at"}
     made = send("POST", "/v1/tokens", {"name": "laptop", "scopes": ["read"]}).json
     assert send("GET", "/v1/user", token=made["token"]).json == {"user": "ada", "scopes": ["read"], "expires_at": None}
     listed = send("GET", "/v1/tokens")

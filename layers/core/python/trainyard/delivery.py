@@ -23,6 +23,8 @@ class BusEvent(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
+    id: str = ""
+    region: str = ""
     source: str
     detail_type: str = Field(alias="detail-type")
     detail: dict[str, Any]

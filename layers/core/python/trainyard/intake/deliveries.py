@@ -16,7 +16,7 @@ from trainyard.intake.pushes import record_push
 from trainyard.model.errors import NotFound, TooLarge, Unauthenticated
 from trainyard.model.repository import FULL_NAME, RepositoryKind
 from trainyard.model.text import Text
-from trainyard.store import State, layout
+from trainyard.store import State
 from trainyard.store.secrets import webhook_secret_name
 
 MAX_BODY_BYTES = 25_000_000

@@ -123,6 +123,10 @@ def _steps(state: State, repository: Repository) -> Iterator[None]:
     for push in _rows(lambda cursor: state.table.pushes_of(name, 200, cursor)):
         state.table.delete_push(push.id)
         yield
+    # A new repository of the name would take its first pushes for old news.
+    for ref in _rows(lambda cursor: state.table.refs_of(name, 200, cursor)):
+        state.table.delete_ref(name, ref.name)
+        yield
     for run in _rows(lambda cursor: state.table.runs_of(name, 200, cursor)):
         # The row is kept, hidden, for the record of what was paid for.
         state.table.change_run(run.id, lambda known: lifecycle.mark_deleted(known, now))

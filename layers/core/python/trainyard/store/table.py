@@ -150,6 +150,13 @@ class Table:
         finished = {"Put": {"TableName": self.name, "Item": _push_item(push), "ConditionExpression": unchecked}}
         return self._all_or_none([finished, *(_create(self.name, _run_item(run)) for run in runs)])
 
+    def refs_of(self, repository: str, limit: int = 50, cursor: str | None = None) -> Page[Ref]:
+        """The refs of a repository to which somebody pushed, by name."""
+        return self._query(Ref, BY_PROJECT, "project", f"REF#{repository}", limit, cursor, newest_first=False)
+
+    def delete_ref(self, repository: str, name: str) -> None:
+        self._dynamodb.delete_item(TableName=self.name, Key=_key(_ref_pk(repository, name)))
+
     def delete_push(self, push_id: str) -> None:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(f"PUSH#{push_id}"))
 

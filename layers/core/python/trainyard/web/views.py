@@ -31,7 +31,7 @@ def public(model: type[BaseModel], name: str, without: set[str], **more: Any) ->
 OURS = {"claim", "nudges", "reporter", "reported", "deleted_at"}
 """Fields of a run that are nobody else's business."""
 RunView = public(Run, "Run", OURS, final=(bool, Field(description="Whether it has ended.")))
-RepositoryView = public(Repository, "Repository", {"api_url"})
+RepositoryView = public(Repository, "Repository", {"api_url", "removed_at"})
 TokenView = public(AccessToken, "AccessToken", {"digest"})
 NewTokenView = public(
     AccessToken, "NewAccessToken", {"digest"}, token=(str, Field(description="The secret, shown this once."))
