@@ -40,8 +40,8 @@ unit: setup ## pytest: unit, contracts, functions, e2e
 e2e: setup ## only the tests that drive the whole embedded stack
 	$(BIN)/pytest -m e2e
 
-bench: setup ## measures, as JSON lines
-	@$(BIN)/python -m tests.bench
+bench: setup ## measures, as JSON lines; ONLY="way logs" takes only these
+	@PYTHONPATH=.:tests $(BIN)/python -m tests.bench $(ONLY)
 
 format: setup ## ruff's formatter
 	$(BIN)/ruff format $(PY_SOURCES)

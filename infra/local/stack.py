@@ -112,10 +112,10 @@ class Stack:
         parts = {name: child.alive() and answers(addresses[name]) for name, child in self._children.items()}
         return {"emulator": self._emulator.alive() and answers(self.addresses.endpoint), **parts}
 
-    def warm(self) -> dict[str, float]:
+    def warm(self, at_once: int = 4) -> dict[str, float]:
         """Call every function once with an event that does nothing; logical id -> seconds. Bounded by their limits."""
         sources = _event_sources(self._emulator)
-        with ThreadPoolExecutor(max_workers=4) as pool:
+        with ThreadPoolExecutor(max_workers=at_once) as pool:
             calls = {
                 logical: pool.submit(_invoke, self._emulator, name, _harmless(sources.get(name, "")))
                 for logical, name in self.addresses.functions.items()
@@ -123,7 +123,7 @@ class Stack:
             return {logical: call.result() for logical, call in calls.items()}
 
     def calls(self) -> list[dict[str, Any]]:
-        """AWS API calls: `[{"caller", "service", "operation", "count"}]`."""
+        """AWS API calls since the last reset, oldest first: `[{"caller", "service", "operation", "at", ...}]`."""
         return self._emulator.calls()
 
     def reset_calls(self) -> None:

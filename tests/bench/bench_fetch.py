@@ -1,20 +1,18 @@
 """How long a commit takes to fetch and check, and what goes over the wire: 10,000 files beside 50 MB of large ones.
 
-Run as `python -m tests.bench.bench_fetch`; prints JSON lines.
+`make bench ONLY=fetch`
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "layers/core/python")]
+from tests.bench.report import report
 
 FILES = (10, 1_000, 10_000)
 LARGE_FILES, LARGE_BYTES = 5, 10 << 20
@@ -45,12 +43,12 @@ def main() -> None:
                     check(snapshot)
                     checked_seconds = time.perf_counter() - started
                 label = f"{count}_files_{round_}"
-                _print(f"fetch.{label}", fetch_seconds, "s")
-                _print(f"fetch_and_list.{label}", listed_seconds, "s")
-                _print(f"fetch_and_check.{label}", checked_seconds, "s")
-                _print(f"fetch_bytes.{label}", (server.bytes_sent - sent) / 1e6, "MB")
-    _print("check.peak_memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MiB")
-    _print("git.peak_memory", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, "MiB")
+                report(f"fetch.{label}", fetch_seconds, "s")
+                report(f"fetch_and_list.{label}", listed_seconds, "s")
+                report(f"fetch_and_check.{label}", checked_seconds, "s")
+                report(f"fetch_bytes.{label}", (server.bytes_sent - sent) / 1e6, "MB")
+    report("check.peak_memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MiB")
+    report("git.peak_memory", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, "MiB")
 
 
 def _files(count: int) -> dict[str, bytes]:
@@ -61,10 +59,6 @@ def _files(count: int) -> dict[str, bytes]:
     files["trainyard.yaml"] = b"runs: {a: {boot_file: train.py, framework: python-cpu, flavor: cpu, output: false}}\n"
     files["train.py"] = b"print(1)\n"
     return files
-
-
-def _print(name: str, value: float, unit: str) -> None:
-    print(json.dumps({"name": name, "value": round(value, 3), "unit": unit}), flush=True)
 
 
 if __name__ == "__main__":

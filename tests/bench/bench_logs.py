@@ -1,16 +1,14 @@
 """How fast a log is indexed: 1 million lines of which 40 % carry metrics, decompression, index and log.gz included.
 
-    python tests/bench/bench_logs.py [lines]
+`make bench ONLY=logs`
 
 Prints one JSON object for each figure. `grep -cE` runs over the same bytes right after, as a measure of the machine.
 """
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -19,11 +17,13 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from tests.bench.report import report
 from trainyard.logs.index import index_run
 from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError, StoredObject
 
 RUN = "run-0123456789abcdefghjkmn"
+LINES = 1_000_000
 CHUNK_LINES = 4000
 
 
@@ -80,27 +80,22 @@ def _write_log(folder: Path, objects: FolderObjects, count: int) -> int:
     return size
 
 
-def report(name: str, value: float, unit: str) -> None:
-    print(json.dumps({"name": name, "value": round(value, 3), "unit": unit}))
-
-
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         objects = FolderObjects(folder)
-        size = _write_log(folder, objects, count)
+        size = _write_log(folder, objects, LINES)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started, cpu = time.perf_counter(), time.process_time()
         summary = index_run(objects, RUN, 1)  # type: ignore[arg-type]
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-        assert summary.lines == count
+        assert summary.lines == LINES
         grep = _grep_seconds(folder / "log")
-        report("log.lines", count, "lines")
+        report("log.lines", LINES, "lines")
         report("log.size", size / 1e6, "MB")
-        report("index_run.lines_per_second", count / seconds, "lines/s")
+        report("index_run.lines_per_second", LINES / seconds, "lines/s")
         report("index_run.cpu", cpu, "s")
-        report("grep.lines_per_second", count / grep, "lines/s")
+        report("grep.lines_per_second", LINES / grep, "lines/s")
         report("index_run.times_of_grep", seconds / grep, "x")
         report("index_run.memory_added", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, "MB")
 

@@ -1,21 +1,34 @@
-"""How many AWS API calls were made, by which function, of which service and operation.
+"""Which AWS API calls were made: by which function, of which service and operation, when, and how much they carried.
 
-Benchmarks turn the counts into cost, the policy test into the permissions that a function really needs.
-What AWS does by itself (a poller that reads a queue, a rule that sends to one) does not pass here and is not counted.
+Benchmarks turn them into times and cost, the policy test into the permissions that a function really needs.
+What AWS does by itself (a poller that reads a queue, a rule that sends to one) does not pass here and is not noted.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections import Counter
+from collections import deque
 from collections.abc import Mapping
-from threading import Lock
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 _CREDENTIAL = re.compile(r"Credential=[^/]+/\d{8}/[^/]*/([^/]+)/aws4_request")
 _APPLICATION = re.compile(r"(?:^|\s)app/(\S+)")
 _OUTSIDE = "(outside)"
+
+
+_SENDING = ("PutItem", "TransactWriteItems", "PutEvents")
+
+
+class Sent(NamedTuple):
+    """One row or event that a call put."""
+
+    size: int
+    """Bytes."""
+    attributes: list[str]
+    """A row's: they tell in which indexes it is."""
 
 
 class Call(NamedTuple):
@@ -26,25 +39,65 @@ class Call(NamedTuple):
     operation: str
 
 
-class CallCounter:
-    """Counts calls; safe to use from several threads."""
+@dataclass(frozen=True)
+class MadeCall:
+    """One call that was made."""
 
-    def __init__(self) -> None:
-        self._counts: Counter[Call] = Counter()
-        self._lock = Lock()
+    call: Call
+    at: float
+    """When it came, in seconds of the epoch."""
+    seconds: float
+    """Until it was answered."""
+    sent: list[Sent]
+    """What it put: rows, events. Only of the JSON protocols; an object's price does not depend on its size."""
+    returned: int
+    """Bytes of the answer's body."""
 
-    def add(self, call: Call) -> None:
-        with self._lock:
-            self._counts[call] += 1
+
+class CallLog:
+    """The newest calls, as many as a benchmark or a test needs; safe to use from several threads."""
+
+    def __init__(self, kept: int = 20_000) -> None:
+        self._made: deque[MadeCall] = deque(maxlen=kept)
+
+    def add(self, made: MadeCall) -> None:
+        self._made.append(made)
 
     def reset(self) -> None:
-        with self._lock:
-            self._counts.clear()
+        self._made.clear()
 
-    def report(self) -> list[dict[str, str | int]]:
-        """`[{"caller", "service", "operation", "count"}]`, sorted."""
-        with self._lock:
-            return [{**call._asdict(), "count": count} for call, count in sorted(self._counts.items())]
+    def report(self) -> list[dict[str, Any]]:
+        """`[{"caller", "service", "operation", "at", "seconds", "sent", "returned"}]`, oldest first."""
+        return [
+            {
+                **made.call._asdict(),
+                "at": made.at,
+                "seconds": made.seconds,
+                "sent": [sent._asdict() for sent in made.sent],
+                "returned": made.returned,
+            }
+            for made in list(self._made)
+        ]
+
+
+def sent_by(operation: str, body: bytes) -> list[Sent]:
+    """The rows or events in the body of a call by a JSON protocol."""
+    if operation not in _SENDING:
+        return []
+    document = json.loads(body)
+    match operation:
+        case "PutItem":
+            return [_row(document["Item"])]
+        case "TransactWriteItems":
+            return [_row(put["Item"]) for action in document["TransactItems"] if (put := action.get("Put"))]
+        case _:
+            return [Sent(len(json.dumps(entry)), []) for entry in document["Entries"]]
+
+
+def _row(item: dict[str, dict[str, Any]]) -> Sent:
+    # As DynamoDB counts: names and values, without the words of the protocol.
+    size = sum(len(name) + len(str(value).encode()) for name, typed in item.items() for value in typed.values())
+    return Sent(size, sorted(item))
 
 
 def identify(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Call | None:
@@ -73,6 +126,11 @@ def _operation(
     if service == "s3":
         return _s3_operation(method, path, parameters, headers)
     return f"{method} {path}"
+
+
+def is_described_by_its_body(headers: Mapping[str, str]) -> bool:
+    """Whether the body, always a small one, says what the call does."""
+    return is_form(headers) or "x-amz-target" in headers
 
 
 def is_form(headers: Mapping[str, str]) -> bool:

@@ -68,7 +68,7 @@ class Emulator:
         return client(self.endpoint, service, **config)
 
     def calls(self) -> list[dict[str, Any]]:
-        """AWS API calls since the start or the last reset: `[{"caller", "service", "operation", "count"}]`."""
+        """AWS API calls since the start or the last reset, oldest first, as `CallLog.report` has them."""
         return list(_control(self.endpoint, "GET", CALLS)["calls"])
 
     def reset_calls(self) -> None:

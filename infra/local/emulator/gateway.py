@@ -1,4 +1,4 @@
-"""What stands before the emulator: a count of every call, and a front door to the deployed HTTP API.
+"""What stands before the emulator: a note of every call, and a front door to the deployed HTTP API.
 
 The emulator serves an API under `/_aws/execute-api/<id>/<stage>/...`. On AWS it has an address of its own, and pages,
 cookies and redirects rely on that, so here it gets its own port.
@@ -7,11 +7,12 @@ cookies and redirects rely on that, so here it gets its own port.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from infra.local.emulator.calls import CallCounter, identify, is_form
+from infra.local.emulator.calls import CallLog, MadeCall, identify, is_described_by_its_body, sent_by
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -32,7 +33,7 @@ class Gateway:
         self._api_port = api_port
         self._memory = memory  # remembers the API across restarts
         self._on_ready = on_ready
-        self._counter = CallCounter()
+        self._log = CallLog()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -42,7 +43,7 @@ class Gateway:
         elif scope["type"] == "http" and scope["path"].startswith("/_trainyard/"):
             await self._answer(scope, send)
         elif scope["type"] == "http":
-            await self._count(scope, receive, send)
+            await self._note(scope, receive, send)
         else:
             await self._emulator(scope, receive, send)
 
@@ -65,9 +66,9 @@ class Gateway:
     async def _answer(self, scope: Message, send: Send) -> None:
         method, path = scope["method"], scope["path"]
         if (method, path) == ("GET", CALLS):
-            await _respond(send, 200, {"calls": self._counter.report()})
+            await _respond(send, 200, {"calls": self._log.report()})
         elif (method, path) == ("POST", RESET):
-            self._counter.reset()
+            self._log.reset()
             await _respond(send, 200, {})
         elif method == "PUT" and path.startswith(FRONT_DOOR):
             self._memory.write_text(path.removeprefix(FRONT_DOOR))
@@ -75,15 +76,25 @@ class Gateway:
         else:
             await _respond(send, 404, {"message": f"{method} {path} is unknown"})
 
-    async def _count(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _note(self, scope: Message, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         body = b""
-        if is_form(headers):  # the operation's name is in the body, which must then be handed on
+        if is_described_by_its_body(headers):  # it must then be handed on
             body, receive = await _read_ahead(receive)
         call = identify(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, body)
-        if call is not None:
-            self._counter.add(call)
-        await self._emulator(scope, receive, send)
+        if call is None:
+            await self._emulator(scope, receive, send)
+            return
+        at, began, returned = time.time(), time.perf_counter(), 0
+
+        async def weigh(message: Message) -> None:
+            nonlocal returned
+            returned += len(message.get("body", b""))
+            await send(message)
+
+        await self._emulator(scope, receive, weigh)
+        sent = sent_by(call.operation, body) if "x-amz-target" in headers else []
+        self._log.add(MadeCall(call, at, time.perf_counter() - began, sent, returned))
 
 
 async def _read_ahead(receive: Receive) -> tuple[bytes, Receive]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prices import PRICES
 from unit.infra.templates import every_resource, properties_of, template
 
 Properties = dict[str, Any]
@@ -50,7 +51,7 @@ def _queue(properties: Properties) -> float:
     """A function's queue is polled while it is empty: three long polls a minute by each of Lambda's pollers.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: two pollers, five where the concurrency has
-    a maximum. 0.40 USD per million requests. Dead letters are polled by nobody.
+    a maximum. Dead letters are polled by nobody.
     """
     if "RedrivePolicy" not in properties:
         return 0.0
@@ -61,27 +62,30 @@ def _queue(properties: Properties) -> float:
         if each["FunctionName"]["Fn::Sub"].endswith(f"-{name}")
     ]
     pollers = 5 if "ScalingConfig" in function["Events"]["Message"]["Properties"] else 2
-    return pollers * 3 * MINUTES * 0.40 / 1e6
+    return pollers * 3 * MINUTES * PRICES["sqs requests"].usd
 
 
 def _function(properties: Properties) -> float:
     """Only the sweep comes by itself: every ten minutes, for half a second."""
     if "Tick" not in properties.get("Events", {}):
         return 0.0
-    return MINUTES / 10 * (0.5 * properties.get("MemorySize", 512) / 1024 * 0.0000166667 + 0.20 / 1e6)
+    time = 0.5 * properties.get("MemorySize", 512) / 1024 * PRICES["lambda time"].usd
+    return MINUTES / 10 * (time + PRICES["lambda requests"].usd)
 
 
 def _alarm(properties: Properties) -> float:
     """By the metrics that it looks at."""
     looked_at = [each for each in properties.get("Metrics", []) if "MetricStat" in each]
-    return 0.10 * max(len(looked_at), 1)
+    return PRICES["alarm metrics"].usd * max(len(looked_at), 1)
 
 
-# USD a month, list price in us-east-1 as of 2025-01, free tiers not counted.
+# USD a month.
 PRICED: dict[str, Callable[[Properties], float]] = {
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::Dashboard": lambda _: 0.0,  # an account's first three; `Dashboard: false` leaves it out
-    "AWS::ECR::Repository": lambda _: 2 * IMAGE_GB * 0.10,  # the present image and the one before
+    "AWS::ECR::Repository": lambda _: (
+        2 * IMAGE_GB * PRICES["image storage"].usd
+    ),  # the present image and the one before
     "AWS::SQS::Queue": _queue,
     "AWS::Serverless::Function": _function,
 }
@@ -111,7 +115,7 @@ def test_the_idle_bill_is_below_one_dollar() -> None:
 def test_alarms_cost_at_most_one_dollar_more() -> None:
     # Ten of them are free in every account, for good.
     more = bill(alarms=True)["AWS::CloudWatch::Alarm"]
-    assert 0 < round(more / 0.10) <= 10
+    assert 0 < round(more / PRICES["alarm metrics"].usd) <= 10
 
 
 def test_no_machine_is_kept() -> None:

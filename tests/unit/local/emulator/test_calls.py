@@ -1,8 +1,10 @@
 """Which AWS call a request is."""
 
+import json
+
 import pytest
 
-from infra.local.emulator.calls import Call, CallCounter, identify
+from infra.local.emulator.calls import Call, CallLog, MadeCall, Sent, identify, sent_by
 
 
 def signed(service, agent="aws-sdk", **headers):
@@ -50,10 +52,23 @@ def test_a_webhook_is_no_call():
     assert identify("POST", "/hooks/github/a/b", "", {"authorization": "Basic eDp5"}, b"{}") is None
 
 
-def test_counts_are_reported_and_reset():
-    counter = CallCounter()
-    for _ in range(2):
-        counter.add(Call("Api", "s3", "GetObject"))
-    assert counter.report() == [{"caller": "Api", "service": "s3", "operation": "GetObject", "count": 2}]
-    counter.reset()
-    assert counter.report() == []
+def test_what_a_call_put_is_weighed():
+    item = {"pk": {"S": "RUN#1"}, "version": {"N": "12"}}
+    assert sent_by("PutItem", json.dumps({"Item": item}).encode()) == [Sent(16, ["pk", "version"])]
+    both = {"TransactItems": [{"Put": {"Item": item}}, {"ConditionCheck": {"Key": {}}}]}
+    assert sent_by("TransactWriteItems", json.dumps(both).encode()) == [Sent(16, ["pk", "version"])]
+    assert [sent.size for sent in sent_by("PutEvents", b'{"Entries": [{"Detail": "ab"}, {}]}')] == [16, 2]
+    assert sent_by("GetItem", b"{}") == []
+
+
+def test_the_newest_calls_are_reported_and_forgotten():
+    log = CallLog(kept=2)
+    for operation in ("GetObject", "PutObject", "PutItem"):
+        log.add(MadeCall(Call("Api", "s3", operation), 1.0, 0.5, [Sent(3, ["pk"])], 7))
+    assert [call["operation"] for call in log.report()] == ["PutObject", "PutItem"]
+    assert log.report()[1] == {
+        "caller": "Api", "service": "s3", "operation": "PutItem", "at": 1.0, "seconds": 0.5,
+        "sent": [{"size": 3, "attributes": ["pk"]}], "returned": 7,
+    }  # fmt: skip
+    log.reset()
+    assert log.report() == []
