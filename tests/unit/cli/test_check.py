@@ -111,6 +111,8 @@ def test_the_hook_is_installed(tree: Path) -> None:
 def test_metrics_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "log").write_text("epoch: 1 step: 44, loss is 0.5\n")
     assert run(["metrics", str(tmp_path / "log")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["loss", "1", *["0.5"] * 4, "epoch", "1,", "step", "44"]
+    assert run(["metrics", str(tmp_path / "log"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["groups"][0]["series"]["loss"][0]["value"] == 0.5
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from trainyard.logs.index import index_run
-from trainyard.logs.search import Query, search
+from trainyard.logs.search import Query, RunPage, one_run, search
 from trainyard.model.errors import InvalidInput
 
 RUN = "run-0123456789abcdefghjkmn"
@@ -29,7 +29,7 @@ def runs(request, objects, ship):
 
 
 def _lines(objects, **query) -> list[int]:
-    found = search(objects, [RUN], Query(**query))
+    found = search(objects, one_run(RUN), Query(**query))
     assert found.cursor is None
     assert all(hit.text == LINES[hit.line - 1] for hit in found.hits)
     return [hit.line for hit in found.hits]
@@ -61,11 +61,11 @@ def test_what_is_found(runs, query, lines):
 
 
 @pytest.mark.parametrize("limit", [1, 100])
-@pytest.mark.parametrize("budget", [1, 1 << 20])
+@pytest.mark.parametrize("budget", [(1 << 20) + 1, 1 << 21])
 def test_going_on_from_the_cursor_finds_everything_once(runs, limit, budget):
     hits, cursor = [], None
     for _ in range(50):
-        found = search(runs, [RUN, OTHER], Query(text="loss"), cursor, limit, budget)
+        found = search(runs, lambda _: RunPage([RUN, OTHER], None), Query(text="loss"), cursor, limit, budget)
         assert len(found.hits) <= limit
         hits += found.hits
         cursor = found.cursor
@@ -85,28 +85,55 @@ def test_going_on_from_the_cursor_finds_everything_once(runs, limit, budget):
 @pytest.mark.parametrize("regex", ["(", "(?=x)", r"(a)\1", "a" * 501, "(((a{1,900}){1,900}){1,900})"])
 def test_an_expression_that_cannot_be_used_is_a_clear_error(objects, regex):
     with pytest.raises(InvalidInput) as error:
-        search(objects, [RUN], Query(regex=regex))
+        search(objects, one_run(RUN), Query(regex=regex))
     assert "RE2" in error.value.message.zh
 
 
-@pytest.mark.parametrize("cursor", ["x", "bnVsbA==", "WzEsMl0=", "WzksMCwxLCIiXQ==", "ÿ"])
+@pytest.mark.parametrize("cursor", ["x", "bnVsbA==", "WzEsMl0=", "WzksMCwxLCIiXQ==", "WzEsMiwwLDEsIiJd", "ÿ"])
 def test_a_foreign_cursor_is_a_clear_error(objects, cursor):
     with pytest.raises(InvalidInput):
-        search(objects, [RUN], Query(text="x"), cursor)
+        search(objects, one_run(RUN), Query(text="x"), cursor)
 
 
 def test_a_time_that_is_none_is_a_clear_error(objects):
     with pytest.raises(InvalidInput):
-        search(objects, [RUN], Query(since="yesterday"))
+        search(objects, one_run(RUN), Query(since="yesterday"))
 
 
 def test_an_expression_that_hangs_other_engines_does_not_hang(objects, ship):
     ship(b"a" * 100_000 + b"!\n", size=50_000)
-    assert search(objects, [RUN], Query(regex="^(a+)+$")).hits == []
+    assert search(objects, one_run(RUN), Query(regex="^(a+)+$")).hits == []
 
 
 def test_a_long_line_is_shown_cut(objects, ship):
     ship(b"x" * 3_000_000 + b" needle\n" + b"after\n", size=1 << 20)
-    (hit,) = search(objects, [RUN], Query(text="needle")).hits
+    (hit,) = search(objects, one_run(RUN), Query(text="needle")).hits
     assert (hit.line, len(hit.text)) == (1, 1000)
-    assert search(objects, [RUN], Query(text="after")).hits[0].line == 2
+    assert search(objects, one_run(RUN), Query(text="after")).hits[0].line == 2
+
+
+def _listing(*pages):
+    """A project's runs, newest first, in pages."""
+    return lambda cursor: RunPage(pages[int(cursor or 0)], str(int(cursor or 0) + 1) if cursor != "1" else None)
+
+
+def test_a_project_is_searched_page_by_page_while_its_list_changes(objects, ship):
+    a, b, c, new = "run-c", "run-b", "run-a", "run-d"
+    for run_id in (a, b, c, new):
+        ship(f"needle in {run_id}\n".encode() * 2, run_id=run_id)
+    first = search(objects, _listing([a, b], [c]), Query(text="needle"), None, limit=3)
+    assert [hit.run_id for hit in first.hits] == [a, a, b]
+    # Meanwhile a new run began and the one that the cursor stands in was deleted.
+    rest = search(objects, _listing([new, a], [c]), Query(text="needle"), first.cursor)
+    assert ([hit.run_id for hit in rest.hits], rest.cursor) == ([c, c], None)
+
+
+def test_many_short_logs_are_bounded_too(objects, ship):
+    ids = [f"run-{number}" for number in range(9, 0, -1)]
+    for run_id in ids:
+        ship(b"nothing\n", run_id=run_id)
+    found, calls = search(objects, _listing(ids, []), Query(text="x"), None, budget=4 << 20), 1
+    while found.cursor:
+        found = search(objects, _listing(ids, []), Query(text="x"), found.cursor, budget=4 << 20)
+        calls += 1
+    assert calls > 2

@@ -54,7 +54,8 @@ def web_state(state: State, monkeypatch: pytest.MonkeyPatch) -> State:
     monkeypatch.setattr(app, "state", lambda: state)
     monkeypatch.setattr(hooks, "state", lambda: state)
     own = Settings(git_base_url="http://127.0.0.1:3000")
-    monkeypatch.setattr("trainyard.intake.repositories.settings", lambda: own)
+    for room in ("intake.repositories", "web.routes.evaluation"):
+        monkeypatch.setattr(f"trainyard.{room}.settings", lambda: own)
     return state
 
 

@@ -44,6 +44,11 @@ class Client:
         wanted = {name: value for name, value in query.items() if value is not None}
         return self._send("GET", f"{path}?{urllib.parse.urlencode(wanted)}" if wanted else path)
 
+    def text(self, path: str) -> str:
+        """What is not JSON, such as a report."""
+        answer: bytes = self._fetch("GET", path, None, {})
+        return answer.decode()
+
     def post(self, path: str, body: object | None = None, headers: Mapping[str, str] | None = None) -> Any:
         data = json.dumps(body if body is not None else {}).encode()
         return self._send("POST", path, data, {"Content-Type": "application/json", **(headers or {})})
@@ -76,16 +81,19 @@ class Client:
         return target.stat().st_size
 
     def _send(self, method: str, path: str, data: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
+        body = self._fetch(method, path, data, {"Accept": "application/json", **(headers or {})})
+        return json.loads(body) if body else None
+
+    def _fetch(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> bytes:
         request = urllib.request.Request(self.url + path, data=data, method=method)  # noqa: S310 - checked above
-        request.add_header("Accept", "application/json")
         request.add_header("Accept-Language", self._language)
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
-        for name, value in (headers or {}).items():
+        for name, value in headers.items():
             request.add_header(name, value)
         with self._open(request) as answer:
-            body = answer.read()
-        return json.loads(body) if body else None
+            body: bytes = answer.read()
+        return body
 
     def _open(self, request: urllib.request.Request) -> Any:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from trainyard.cli.client import ApiError, Client
@@ -35,3 +37,16 @@ def client(options: argparse.Namespace) -> Client:
 
 def print_json(document: Any) -> None:
     print(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as they need to be; Chinese characters take two places of a terminal."""
+    table = [headings, *rows]
+    widths = [max(_width(row[column]) for row in table) for column in range(len(headings))]
+    for row in table:
+        cells = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

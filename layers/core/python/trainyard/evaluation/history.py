@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 
 from trainyard.evaluation.direction import direction_of
 from trainyard.model.evaluation import Direction
@@ -25,17 +27,38 @@ def references(state: State, run: Run, names: set[str]) -> dict[str, dict[str, f
 
 def comparable_runs(state: State, run: Run) -> Iterator[Run]:
     """Evaluated runs of the same project and name that began before, newest first."""
+    for other in evaluated_runs(state, run.project):
+        if other.state is RunState.SUCCEEDED and other.name == run.name and _before(other, run):
+            yield other
+
+
+def evaluated_runs(state: State, project: str) -> Iterator[Run]:
+    """The newest of a project's runs that have an evaluation, newest first."""
     cursor, seen = None, 0
     while seen < RUNS_LOOKED_AT:
-        page = state.table.runs_of(run.project, cursor=cursor)
-        for other in page.rows:
+        page = state.table.runs_of(project, cursor=cursor)
+        for run in page.rows:
             seen += 1
-            evaluated = other.state is RunState.SUCCEEDED and other.evaluation.state is FacetState.DONE
-            if evaluated and other.name == run.name and other.deleted_at is None and _before(other, run):
-                yield other
+            if run.evaluation.state is FacetState.DONE and run.deleted_at is None:
+                yield run
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def previous_run(state: State, run: Run) -> Run | None:
+    """The comparable run before it on the same branch."""
+    return next((other for other in comparable_runs(state, run) if other.ref == run.ref), None)
+
+
+def best_run(state: State, run: Run, metric: str) -> Run | None:
+    """The comparable run with the best value of the metric, the earliest of equal ones; None where none has it."""
+    found = [(other.evaluation.best.get(metric, math.nan), other) for other in comparable_runs(state, run)]
+    found = [one for one in reversed(found) if math.isfinite(one[0])]
+    if not found:
+        return None
+    choose: Callable[..., tuple[float, Run]] = max if direction_of(metric) is Direction.HIGHER else min
+    return choose(found, key=itemgetter(0))[1]
 
 
 def best_figures(runs: Sequence[Run]) -> dict[str, float]:

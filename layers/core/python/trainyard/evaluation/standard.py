@@ -89,12 +89,13 @@ def _deciding_metric(groups: list[GroupEvaluation]) -> str | None:
     """The metric by which to compare: one that every group has if there is one, else any."""
     names = list(dict.fromkeys(name for group in groups for name in group.metrics))
     shared = [name for name in names if all(name in group.metrics for group in groups)]
-    for candidates in (shared, names):
-        usable = [name for name in candidates if direction_of(name) is not Direction.UNKNOWN]
-        chosen = next((name for name in _DECIDING if name in usable), usable[0] if usable else None)
-        if chosen is not None:
-            return chosen
-    return None
+    return deciding_metric(shared) or deciding_metric(names)
+
+
+def deciding_metric(names: Sequence[str]) -> str | None:
+    """The metric by which trainings that have these are compared; None where no name tells which way is better."""
+    usable = [name for name in names if direction_of(name) is not Direction.UNKNOWN]
+    return next((name for name in _DECIDING if name in usable), usable[0] if usable else None)
 
 
 def _best_group(groups: list[GroupEvaluation], decided_by: str | None) -> int | None:

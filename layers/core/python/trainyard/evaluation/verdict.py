@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from trainyard.evaluation.comparison import entrant
 from trainyard.evaluation.history import references
 from trainyard.evaluation.run import evaluate_run, stored_metrics
 from trainyard.evaluation.sparkline import sparkline
 from trainyard.model import lifecycle
 from trainyard.model.requirement import references_in
 from trainyard.model.run import EvaluationFacet, FacetState, Run
-from trainyard.store import State
+from trainyard.store import State, layout
+
+_MARKED = ("dataset", "model")
 
 
 def judge_run(state: State, run_id: str, at: datetime | None = None) -> Run | None:
@@ -22,6 +25,7 @@ def judge_run(state: State, run_id: str, at: datetime | None = None) -> Run | No
     metrics = stored_metrics(state.objects, run_id)
     evaluation = evaluate_run(state.objects, run_id, metrics, require, references(state, run, references_in(require)))
     key_metric, curve = sparkline(metrics, evaluation)
+    _mark_inputs(state, run)
     facet = EvaluationFacet(
         state=FacetState.DONE,
         verdict=evaluation.verdict.value,
@@ -32,3 +36,11 @@ def judge_run(state: State, run_id: str, at: datetime | None = None) -> Run | No
     )
     now = at or datetime.now(UTC)
     return state.table.change_run(run_id, lambda known: lifecycle.evaluated(known, facet, now))
+
+
+def _mark_inputs(state: State, run: Run) -> None:
+    """Put the run on the leaderboards of the repositories that it trained on."""
+    for pinned in entrant(state.objects, run).inputs:
+        kind, _, repository = pinned.source.partition(" ")
+        if kind in _MARKED and pinned.revision:
+            state.objects.put(layout.trained_on_key(repository, pinned.revision, run.id), b"")

@@ -41,6 +41,7 @@ _PASSING = ("EncryptionKeyUnavailableException", "ThrottlingException", "Interna
 class CodeCommit(GitHost):
     name = "codecommit"
     needs_token = False
+    compare_path = ""  # its clone addresses are no pages
 
     def verify(self, headers: Mapping[str, str], body: bytes, secret: str, now: datetime | None = None) -> None:  # noqa: ARG002
         """Nothing that comes over HTTP is from CodeCommit."""

@@ -103,6 +103,8 @@ class GitHost(ABC):
     """As in the registry, in `Repository.host` and in the webhook's path."""
     needs_token: bool = True
     """Whether statuses can be reported only with a token that the user gave; else with our own rights."""
+    compare_path: str = "/compare/{base}...{head}"
+    """Of the page that shows what changed between two commits, behind the repository's own; empty: there is none."""
 
     @abstractmethod
     def verify(self, headers: Mapping[str, str], body: bytes, secret: str, now: datetime | None = None) -> None:
@@ -161,3 +163,10 @@ class GitHost(ABC):
             HostUnavailableError: it could not be reached now.
         """
         return False
+
+    def compare_address(self, repository: Repository, base: str, head: str) -> str | None:
+        """The page that shows what changed from the commit `base` to `head`; None where the host has none."""
+        page = repository.clone_url.removesuffix(".git")
+        if not self.compare_path or not page.startswith(("http://", "https://")):
+            return None
+        return page + self.compare_path.format(base=base, head=head)

@@ -55,6 +55,7 @@ _WORDS = {
 
 class GitLab(GitHost):
     name = "gitlab"
+    compare_path = "/-/compare/{base}...{head}"
 
     def verify(self, headers: Mapping[str, str], body: bytes, secret: str, now: datetime | None = None) -> None:
         if secret.startswith(SIGNING_KEY):

@@ -7,16 +7,14 @@ import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from trainyard.logs.chunks import PIECE_BYTES, attempts_with_log, fetch, list_chunks, unpack
 from trainyard.logs.failure import FailureFinder
-from trainyard.logs.laptop import merged, read_metrics_file
+from trainyard.logs.left import metrics_of_aim, metrics_of_outputs
 from trainyard.logs.metrics import MetricScanner
-from trainyard.logs.readers.files import HEAD_BYTES, reader_of
-from trainyard.model.metric import Metrics
+from trainyard.logs.series import SeriesArchive
+from trainyard.model.metric import Metrics, merged
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FailureReason
 from trainyard.store import layout
@@ -25,9 +23,7 @@ from trainyard.store.objects import ObjectMissingError, Objects, ObjectWriter
 # Small chunks share an entry of the index, large ones are split: a page is one short read, the index stays small.
 _ENTRY_BYTES = 256 << 10
 _LARGEST_MEMBER = 4 << 20
-_LARGEST_FILE = 128 << 20
-_LARGEST_REPOSITORY = 400 << 20
-_MOST_FILES = 200
+_LOG = ""
 _DAMAGED = "\n[%d: this part of the log was damaged in storage]\n"
 
 
@@ -112,62 +108,30 @@ def index_run(objects: Objects, run_id: str, attempts: int | None = None) -> Log
         attempts: how many attempts the run had. None: those that left a log.
     """
     numbers = attempts_with_log(objects, run_id) if attempts is None else list(range(1, attempts + 1))
-    scanner, finder = MetricScanner(), FailureFinder()
-    with objects.writer(layout.log_key(run_id), content_type="application/gzip") as writer:
-        archive = _Archive(writer, scanner, finder)
-        for number in numbers:
-            archive.begin(number)
-            for chunk, member in fetch(objects, list_chunks(objects, run_id, number)):
-                archive.add(chunk.offset, member)
-        index = archive.finish()
-    metrics = merged(scanner.finish(), _metrics_of_outputs(objects, run_id) | _metrics_of_aim(objects, run_id))
-    objects.put(layout.metrics_key(run_id), metrics.to_json(), content_type="application/json")
+    with SeriesArchive(objects, run_id) as series:
+        scanner, finder = MetricScanner(sink=series.sink(_LOG)), FailureFinder()
+        with objects.writer(layout.log_key(run_id), content_type="application/gzip") as writer:
+            archive = _Archive(writer, scanner, finder)
+            for number in numbers:
+                archive.begin(number)
+                for chunk, member in fetch(objects, list_chunks(objects, run_id, number)):
+                    archive.add(chunk.offset, member)
+            index = archive.finish()
+        metrics = _metrics(objects, run_id, scanner.finish(), series)
     # Written last: readers take the archive only when its index is there.
     objects.put(layout.log_index_key(run_id), index.to_json(), content_type="application/json")
     failure = _failure(finder, _result(objects, run_id, numbers))
     return LogSummary(index.lines, index.bytes, failure, len(metrics.groups))
 
 
-def _metrics_of_outputs(objects: Objects, run_id: str) -> dict[str, Metrics]:
-    """What the metrics files among the run's outputs say; one too large to fetch is left out."""
-    found: dict[str, Metrics] = {}
-    prefix = layout.output_prefix(run_id)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "file"
-        for entry in objects.find(prefix):
-            name = entry.key.removeprefix(prefix)
-            if entry.size > _LARGEST_FILE or len(found) >= _MOST_FILES:
-                continue
-            if reader_of(name, objects.get_range(entry.key, 0, HEAD_BYTES) if _may_hold_metrics(name) else b"") is None:
-                continue
-            objects.get_file(entry.key, path)
-            metrics = read_metrics_file(path, name)
-            if metrics is not None and metrics.groups:
-                found[name] = metrics
-    return found
-
-
-def _metrics_of_aim(objects: Objects, run_id: str) -> dict[str, Metrics]:
-    """What the script tracked with Aim; nothing where it did not, or where that is too large to fetch."""
-    prefix = layout.aim_prefix(run_id)
-    entries = [entry for entry in objects.find(prefix) if "/.aim/" in entry.key]
-    if not entries or sum(entry.size for entry in entries) > _LARGEST_REPOSITORY:
-        return {}
-    from trainyard.logs.readers.aim import aim_metrics, read_aim
-
-    with TemporaryDirectory() as folder:
-        for entry in entries:
-            path = (Path(folder) / entry.key.removeprefix(prefix)).resolve()
-            if path.is_relative_to(Path(folder).resolve()):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                objects.get_file(entry.key, path)
-        metrics = aim_metrics(read_aim(Path(folder)))
-    return {"aim": metrics} if metrics.groups else {}
-
-
-def _may_hold_metrics(name: str) -> bool:
-    """Checkpoints and images are not even looked into."""
-    return name.lower().endswith((".csv", ".jsonl", ".ndjson", ".json")) or "events" in name
+def _metrics(objects: Objects, run_id: str, log: Metrics, series: SeriesArchive) -> Metrics:
+    """Write what the log and all that the run left beside it measured, and where the long series lie."""
+    files = metrics_of_outputs(objects, run_id, series) | metrics_of_aim(objects, run_id, series)
+    metrics = merged(log, files)
+    if index := series.index(metrics, {_LOG: log, **files}):
+        objects.put(layout.series_index_key(run_id), index, content_type="application/json")
+    objects.put(layout.metrics_key(run_id), metrics.to_json(), content_type="application/json")
+    return metrics
 
 
 class _Archive:

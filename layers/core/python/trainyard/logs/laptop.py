@@ -11,8 +11,9 @@ from trainyard.logs.metrics import MetricScanner
 from trainyard.logs.readers.aim import aim_metrics, read_aim
 from trainyard.logs.readers.files import HEAD_BYTES, reader_of
 from trainyard.logs.recorder import POINTS_KEPT, Recorder
+from trainyard.logs.series import Sink
 from trainyard.model.errors import InvalidInput, NotFound
-from trainyard.model.metric import MetricGroup, Metrics
+from trainyard.model.metric import Metrics, merged
 from trainyard.model.text import Text
 
 _PIECE = 1 << 20
@@ -34,7 +35,7 @@ def read_file(path: Path, points_kept: int | None = POINTS_KEPT) -> Metrics:
         raise NotFound(Text(en=f"There is no file {path}.", zh=f"没有文件 {path}。"))
     try:
         if (path / ".aim").is_dir():
-            return aim_metrics(read_aim(path))
+            return aim_metrics(read_aim(path), points_kept)
         if path.is_dir():
             return merged(Metrics(), read_folder(path, points_kept))
         with path.open("rb") as file:
@@ -65,41 +66,18 @@ def read_folder(folder: Path, points_kept: int | None = POINTS_KEPT) -> dict[str
     return found
 
 
-def read_metrics_file(path: Path, name: str, points_kept: int | None = POINTS_KEPT) -> Metrics | None:
-    """The metrics of a file that is called `name`; None where it is of no known kind."""
+def read_metrics_file(
+    path: Path, name: str, points_kept: int | None = POINTS_KEPT, sink: Sink | None = None
+) -> Metrics | None:
+    """The metrics of a file that is called `name`; None where it is of no known kind. `sink`: see `Recorder`."""
     with path.open("rb") as file:
         reader = reader_of(name, file.read(HEAD_BYTES))
     if reader is None:
         return None
-    recorder = Recorder(points_kept)
+    recorder = Recorder(points_kept, sink)
     for row in reader.rows(path):
         recorder.add(row, reader.name)
     return recorder.metrics()
-
-
-def merged(log: Metrics, files: dict[str, Metrics]) -> Metrics:
-    """What the log said and what its files say, as one.
-
-    Of one training, files beat the log where both have a series: they are exact and complete. Where there were several,
-    the groups of files stand beside those of the log and name their file.
-    """
-    groups = list(log.groups)
-    for name, metrics in files.items():
-        if len(metrics.groups) == 1 and len(groups) <= 1:
-            groups = [_overlaid(groups, metrics.groups[0])]
-        else:
-            groups += [
-                MetricGroup({**group.parameters, "file": name}, group.series, group.counts) for group in metrics.groups
-            ]
-    return Metrics(groups)
-
-
-def _overlaid(groups: list[MetricGroup], file: MetricGroup) -> MetricGroup:
-    if not groups:
-        return file
-    group = groups[0]
-    counts = {name: count for name, count in group.counts.items() if name not in file.series}
-    return MetricGroup(group.parameters, group.series | file.series, counts | file.counts)
 
 
 def _read_log(path: Path, head: bytes, points_kept: int | None) -> Metrics:

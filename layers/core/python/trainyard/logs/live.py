@@ -92,12 +92,14 @@ def tail(objects: Objects, run_id: str, lines: int = 100) -> LogPage:
     return LogPage(readable(kept), offset + len(data) - len(kept), offset + len(data), end=False)
 
 
-def read_bytes(objects: Objects, run_id: str, offset: int, limit: int) -> bytes:
+def read_bytes(objects: Objects, run_id: str, offset: int, limit: int, index: LogIndex | None) -> bytes:
     """The log as it was printed: at most `limit` (up to 4 MiB) bytes from `offset` on; none behind its present end.
 
     Before the log is indexed it may be fewer although more follow: a read never spans two attempts.
+
+    Args:
+        index: what `load_index` said of the run; None reads live.
     """
-    index = load_index(objects, run_id)
     limit = min(limit, LARGEST_PAGE)
     if index is None:
         return _read_chunks(objects, run_id, offset, limit, None)

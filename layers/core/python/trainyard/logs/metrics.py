@@ -12,6 +12,7 @@ from operator import itemgetter
 from trainyard.logs.readers import new_readers
 from trainyard.logs.readers.contract import Form, Table
 from trainyard.logs.recorder import POINTS_KEPT, Recorder
+from trainyard.logs.series import Sink
 from trainyard.logs.terminal import as_lines
 from trainyard.model.metric import Metrics
 
@@ -26,9 +27,9 @@ _Form = tuple[Form, str]
 class MetricScanner:
     """Give it the log in pieces of any size, then ask for the metrics."""
 
-    def __init__(self, points_kept: int | None = POINTS_KEPT) -> None:
-        """`points_kept` None: every point, at the price of memory."""
-        self._recorder = Recorder(points_kept)
+    def __init__(self, points_kept: int | None = POINTS_KEPT, sink: Sink | None = None) -> None:
+        """`points_kept` None: every point, at the price of memory. `sink`: see `Recorder`."""
+        self._recorder = Recorder(points_kept, sink)
         self._carry = b""
         readers = new_readers()
         self._forms = [(form, reader.name) for reader in readers if not reader.fallback for form in reader.forms()]

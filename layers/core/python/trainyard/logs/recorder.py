@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice, product
 from operator import gt
 from typing import NamedTuple
 
 from trainyard.logs.readers.contract import Row, Table
+from trainyard.logs.series import Sink
 from trainyard.model.metric import MetricGroup, Metrics, Parameter, Point, indexes_to_keep
 
 POINTS_KEPT = 4000
@@ -22,8 +24,9 @@ _STRETCH_KEPT = 32
 class Recorder:
     """Sorts rows into groups and series."""
 
-    def __init__(self, points_kept: int | None = POINTS_KEPT) -> None:
-        self._kept = points_kept
+    def __init__(self, points_kept: int | None = POINTS_KEPT, sink: Sink | None = None) -> None:
+        """`sink` is given every point of the series that become too long, before any is dropped."""
+        self._kept, self._sink = points_kept, sink
         self._groups: list[tuple[dict[str, Parameter], dict[str, _Series]]] = []
         self._series: dict[str, _Series] = {}
         self._parameters: dict[str, Parameter] = {}
@@ -50,7 +53,7 @@ class Recorder:
             if one is None:
                 if len(series) >= SERIES_KEPT:
                     continue
-                one = series[name] = _Series(self._kept)
+                one = series[name] = self._new_series(name)
             one.add(step, epoch, value, row.redrawn)
 
     def fits(self, table: Table, source: str) -> bool:
@@ -69,11 +72,15 @@ class Recorder:
             self._open_group()
         for name, values in table.values.items():
             if name not in self._series and len(self._series) < SERIES_KEPT:
-                self._series[name] = _Series(self._kept)
+                self._series[name] = self._new_series(name)
             if name in self._series:
                 self._series[name].extend(table.steps, table.epochs, values)
 
     def metrics(self) -> Metrics:
+        """All groups. Ends the recording: what the sink was not given yet it is given now."""
+        for _, series in self._groups:
+            for one in series.values():
+                one.flush()
         groups = [
             MetricGroup(
                 dict(parameters),
@@ -84,6 +91,10 @@ class Recorder:
         ]
         _tell_apart_by_learning_rate(groups)
         return Metrics(groups)
+
+    def _new_series(self, name: str) -> _Series:
+        kept = bool(self._groups) and self._groups[-1][1] is self._series
+        return _Series(self._kept, partial(self._sink, len(self._groups) - 1, name) if self._sink and kept else None)
 
     def _enter(self, epoch: float, source: str) -> None:
         """A new epoch of `source`; where it falls, or stays the same with other parameters, a training ended."""
@@ -107,9 +118,10 @@ class Recorder:
 class _Series:
     """Points of one metric, in columns: all of them while they are few, then the extremes of ever longer stretches."""
 
-    __slots__ = ("_dropped", "_full", "_kept", "_pending", "_points", "_stretch", "downsampled")
+    __slots__ = ("_dropped", "_full", "_kept", "_pending", "_points", "_sink", "_stretch", "downsampled")
 
-    def __init__(self, kept: int | None) -> None:
+    def __init__(self, kept: int | None, sink: Callable[..., None] | None = None) -> None:
+        self._sink = sink
         self._kept = sys.maxsize if kept is None else kept
         self._points = _Columns([], [], [])
         self._pending = _Columns([], [], [])
@@ -145,7 +157,14 @@ class _Series:
     def points(self) -> list[Point]:
         return [Point(*row) for columns in (self._points, self._pending) for row in zip(*columns, strict=True)]
 
+    def flush(self) -> None:
+        """Give the sink what was not thinned yet."""
+        if self._sink and self.downsampled and self._pending.values:
+            self._sink(*self._pending)
+
     def _shrink(self) -> None:
+        if self._sink:
+            self._sink(*(self._pending if self.downsampled else self._points))
         before = self.count
         if self.downsampled:
             kept = self._pending.thinned(max(len(self._pending.values) // self._stretch, _STRETCH_KEPT))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from trainyard.logs.live import LARGEST_PAGE, read_bytes
+from trainyard.logs.live import LARGEST_PAGE, load_index, read_bytes
 from trainyard.logs.terminal import readable
 from trainyard.model.errors import InvalidInput
 from trainyard.model.text import Text
@@ -18,6 +18,7 @@ from trainyard.store.objects import Objects
 
 BYTES_PER_CALL = 64 << 20
 """Uncompressed log that one call looks through before it answers with a cursor."""
+_BYTES_PER_RUN = 1 << 20
 _LONGEST_PATTERN = 500
 _LINE_SHOWN = 1000
 # re2 needs memory in proportion to the automaton, and says so instead of taking more.
@@ -64,8 +65,26 @@ class Found:
     """Give it to the next call to go on. None: everything was looked through."""
 
 
+class RunPage(NamedTuple):
+    """A page of a list of runs."""
+
+    run_ids: Sequence[str]
+    cursor: str | None
+    """Of the next page."""
+
+
+Runs = Callable[[str | None], RunPage]
+"""The runs to search, page by page from a cursor on; None is the first one."""
+
+
+def one_run(run_id: str) -> Runs:
+    return lambda _: RunPage([run_id], None)
+
+
 class _Position(NamedTuple):
-    run: int
+    page: str | None = None
+    run: str | None = None
+    """None: the page's first."""
     offset: int = 0
     line: int = 1
     time: str = ""
@@ -73,33 +92,48 @@ class _Position(NamedTuple):
 
 def search(
     objects: Objects,
-    run_ids: Sequence[str],
+    runs: Runs,
     query: Query,
     cursor: str | None = None,
     limit: int = 100,
     budget: int = BYTES_PER_CALL,
 ) -> Found:
-    """The lines that match, run by run in the order given, at most `limit` of them and after at most `budget` bytes.
+    """The lines that match, run by run in the list's order, at most `limit` of them and after at most `budget` bytes.
 
-    Works on logs that still grow, too: what was printed after the call is for the next one.
+    Works on logs that still grow, too: what was printed after the call is for the next one. Where the list gets new
+    runs at its beginning between two calls, those are not part of this search; one that is gone is passed over.
 
     Raises:
         InvalidInput: the expression, a time or the cursor cannot be understood.
     """
     find, holds = _finder(query), _checks(query)
-    position = _parse_cursor(cursor, len(run_ids))
+    position: _Position | None = _parse_cursor(cursor)
     hits: list[Hit] = []
-    while position.run < len(run_ids):
-        if budget <= 0 or len(hits) >= limit:
-            return Found(hits, _cursor(position))
-        run_id = run_ids[position.run]
-        lines = _whole_lines(read_bytes(objects, run_id, position.offset, LARGEST_PAGE))
-        if not lines:
-            position = _Position(position.run + 1)
-            continue
-        budget -= len(lines)
-        position = _search_block(run_id, lines, position, query, find, holds, hits, limit)
+    while position is not None:
+        page = runs(position.page)
+        for run_id in _from(page.run_ids, position.run):
+            if run_id != position.run:
+                position = _Position(position.page, run_id)
+            index = load_index(objects, run_id)
+            # What a short log costs is the looking, not the bytes.
+            budget -= _BYTES_PER_RUN
+            while True:
+                if budget <= 0 or len(hits) >= limit:
+                    return Found(hits, _cursor(position))
+                lines = _whole_lines(read_bytes(objects, run_id, position.offset, LARGEST_PAGE, index))
+                if not lines:
+                    break
+                budget -= len(lines)
+                position = _search_block(run_id, lines, position, query, find, holds, hits, limit)
+        position = _Position(page.cursor) if page.cursor is not None else None
     return Found(hits, None)
+
+
+def _from(run_ids: Sequence[str], run: str | None) -> Sequence[str]:
+    """The list from `run` on. Ids fall with the list, so where that run is gone its place is known all the same."""
+    if run is None:
+        return run_ids
+    return run_ids[run_ids.index(run) :] if run in run_ids else [other for other in run_ids if other < run]
 
 
 def _search_block(
@@ -131,8 +165,9 @@ def _search_block(
             hits.append(Hit(run_id, number, position.offset + start, readable(line.rstrip(b"\r\n"))[:_LINE_SHOWN]))
     else:
         if place < len(lines):
-            return _Position(position.run, position.offset + place, number + lines.count(b"\n", counted, place), time)
-    return _Position(position.run, position.offset + len(lines), number + lines.count(b"\n", counted), time)
+            number += lines.count(b"\n", counted, place)
+            return position._replace(offset=position.offset + place, line=number, time=time)
+    return position._replace(offset=position.offset + len(lines), line=number + lines.count(b"\n", counted), time=time)
 
 
 _Finder = Callable[[bytes, int], int]
@@ -218,13 +253,14 @@ def _cursor(position: _Position) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
-def _parse_cursor(cursor: str | None, runs: int) -> _Position:
+def _parse_cursor(cursor: str | None) -> _Position:
     if not cursor:
-        return _Position(0)
+        return _Position()
     with suppress(ValueError, TypeError):
-        run, offset, line, time = json.loads(base64.urlsafe_b64decode(cursor))
-        if all(type(number) is int for number in (run, offset, line)) and isinstance(time, str) and 0 <= run <= runs:
-            return _Position(run, max(offset, 0), max(line, 1), time)
+        page, run, offset, line, time = json.loads(base64.urlsafe_b64decode(cursor))
+        numbers = all(type(number) is int for number in (offset, line))
+        if numbers and isinstance(page, str | None) and isinstance(run, str | None) and isinstance(time, str):
+            return _Position(page, run, max(offset, 0), max(line, 1), time)
     raise InvalidInput(
         Text(
             en="The cursor is not one of this search; leave it out to begin anew.",

@@ -67,6 +67,31 @@ class Metrics:
             raise ValueError(f"not metrics: {error!r}") from error
 
 
+def merged(log: Metrics, files: dict[str, Metrics]) -> Metrics:
+    """What the log said and what its files say, as one.
+
+    Of one training, files beat the log where both have a series: they are exact and complete. Where there were several,
+    the groups of files stand beside those of the log and name their file.
+    """
+    groups = list(log.groups)
+    for name, metrics in files.items():
+        if len(metrics.groups) == 1 and len(groups) <= 1:
+            groups = [_overlaid(groups, metrics.groups[0])]
+        else:
+            groups += [
+                MetricGroup({**group.parameters, "file": name}, group.series, group.counts) for group in metrics.groups
+            ]
+    return Metrics(groups)
+
+
+def _overlaid(groups: list[MetricGroup], file: MetricGroup) -> MetricGroup:
+    if not groups:
+        return file
+    group = groups[0]
+    counts = {name: count for name, count in group.counts.items() if name not in file.series}
+    return MetricGroup(group.parameters, group.series | file.series, counts | file.counts)
+
+
 def number_to_json(value: float) -> float | str:
     """`value` itself, or the string that stands for it in JSON when it is not finite."""
     if math.isfinite(value):
@@ -104,11 +129,13 @@ def _extremes(values: Sequence[float], start: int, end: int) -> set[int]:
     return {min(numbers, key=values.__getitem__), max(numbers, key=values.__getitem__), *missing[:1]}
 
 
+def point_to_dict(point: Point) -> dict[str, Any]:
+    """A point as JSON has it."""
+    return {"step": point.step, "epoch": _epoch_to_json(point.epoch), "value": number_to_json(point.value)}
+
+
 def _group_to_dict(group: MetricGroup) -> dict[str, Any]:
-    series = {
-        name: [{"step": p.step, "epoch": _epoch_to_json(p.epoch), "value": number_to_json(p.value)} for p in points]
-        for name, points in group.series.items()
-    }
+    series = {name: [point_to_dict(point) for point in points] for name, points in group.series.items()}
     parameters = {
         name: number_to_json(value) if isinstance(value, float) else value for name, value in group.parameters.items()
     }

@@ -66,6 +66,15 @@ def metrics_key(run_id: str) -> str:
     return f"runs/{run_id}/metrics.json"
 
 
+def series_key(run_id: str) -> str:
+    """Every point of the series that are too long for `metrics.json`."""
+    return f"runs/{run_id}/series.bin"
+
+
+def series_index_key(run_id: str) -> str:
+    return f"runs/{run_id}/series.index.json"
+
+
 def evaluation_key(run_id: str) -> str:
     return f"runs/{run_id}/evaluation.json"
 
@@ -78,6 +87,15 @@ def check_key(check_id: str) -> str:
 def listing_key(repository: str, commit: str) -> str:
     """Which folders and Python files a commit holds."""
     return f"listings/{repository}/{commit}.json"
+
+
+def trained_on_prefix(repository: str, revision: str = "") -> str:
+    """A mark for every run that was evaluated and had this repository as an input: its leaderboard."""
+    return f"trained_on/{repository}/" + (f"{revision}/" if revision else "")
+
+
+def trained_on_key(repository: str, revision: str, run_id: str) -> str:
+    return f"{trained_on_prefix(repository, revision)}{run_id}"
 
 
 def delivery_key(push_id: str) -> str:

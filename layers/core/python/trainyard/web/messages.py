@@ -69,6 +69,7 @@ class Answer:
     body: Any = None
     """What JSON can say; bytes are JSON already, or whatever the headers say that they are."""
     headers: dict[str, str] = field(default_factory=dict)
+    """Names in lower case."""
 
     def unless_known(self, etag: str | None) -> Answer:
         """304 in place of what the caller has already; `etag` is what its If-None-Match says."""

@@ -119,6 +119,8 @@ def _answer(route: Route, models: _Models) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": _HAPPENS[route.status]}
     if route.gives:
         answer["content"] = {"application/json": {"schema": models[route.gives, "serialization"]}}
+    if route.media:
+        answer["content"] = {route.media: {"schema": {"type": "string"}}}
     if route.status == 302:
         answer["headers"] = {"location": {"schema": {"type": "string", "format": "uri"}}}
     return answer

@@ -1,29 +1,41 @@
-"""What a run said: logs and metrics."""
+"""What a run said: its log, and searching logs."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-from trainyard.cli.terminal import client, command, print_json
+from trainyard.cli.terminal import client, command
 
 _POLL_SECONDS = 1.0
+_HITS_AT_ONCE = 200
 
 
 def add(subparsers: Any) -> None:
     logs = command(subparsers, "logs", _logs, "what a run printed", "run")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
-    metrics = command(subparsers, "metrics", _metrics, "metrics of a run, or of a log or metrics file")
-    metrics.add_argument("source", metavar="FILE|RUN", help="a file on this machine, or the id of a run")
-    metrics.add_argument("--json", action="store_true", help="as JSON; the default, and the only form so far")
+    logs.add_argument("-n", "--tail", type=int, metavar="LINES", help="begin with the last so many lines")
+    search = command(subparsers, "search", _search, "search the log of a run, or of every run of a project")
+    search.add_argument("place", metavar="RUN|OWNER/NAME")
+    search.add_argument("text", nargs="?", default="", help="these characters, in any case")
+    search.add_argument("-e", "--regex", help="an expression in RE2's syntax")
+    search.add_argument("--level", choices=["error", "warning", "info"], help="this level or a worse one")
+    search.add_argument("--since", metavar="TIME", help="such as 2026-01-31T12:00:00, as the log prints its times")
+    search.add_argument("--until", metavar="TIME")
+    search.add_argument("-m", "--max", type=int, default=1000, help="stop after so many lines (1000)")
 
 
 def _logs(options: argparse.Namespace) -> None:
     api, offset = client(options), 0
+    if options.tail is not None:
+        page = api.get(f"/v1/runs/{options.run}/log", tail=max(options.tail, 1))
+        sys.stdout.write(page["text"])
+        sys.stdout.flush()
+        offset = page["next_offset"]
+        if page["end"] or not options.follow:
+            return
     while True:
         page = api.get(f"/v1/runs/{options.run}/log", offset=offset)
         sys.stdout.write(page["text"])
@@ -36,11 +48,15 @@ def _logs(options: argparse.Namespace) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _metrics(options: argparse.Namespace) -> None:
-    path = Path(options.source)
-    if path.is_file():
-        from trainyard.logs.laptop import read_file
-
-        print_json(json.loads(read_file(path).to_json()))
-    else:
-        print_json(client(options).get(f"/v1/runs/{options.source}/metrics"))
+def _search(options: argparse.Namespace) -> int:
+    """Exit status as grep's: 1 where nothing was found."""
+    in_project = "/" in options.place
+    path = f"/v1/{'projects' if in_project else 'runs'}/{options.place}/search"
+    asked = {name: getattr(options, name) or None for name in ("text", "regex", "level", "since", "until")}
+    shown = 0
+    for hit in client(options).pages(path, "hits", limit=_HITS_AT_ONCE, **asked):
+        print(f"{hit['run']}:{hit['line']}: {hit['text']}" if in_project else f"{hit['line']}: {hit['text']}")
+        shown += 1
+        if shown >= options.max:
+            break
+    return 0 if shown else 1

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trainyard.logs.recorder import POINTS_KEPT
+from trainyard.logs.series import Sink
 from trainyard.model.metric import MetricGroup, Metrics, Parameter, Point, downsample
 
 _SENTINEL = 0xFE
@@ -75,15 +76,24 @@ def read_aim(folder: Path) -> list[AimRun]:
     return [run for run in runs if run is not None]
 
 
-def aim_metrics(runs: list[AimRun], points_kept: int = POINTS_KEPT) -> Metrics:
-    """One group for each run that tracked a number, with its parameters; `hparams.lr` is called `lr`."""
-    groups = []
+def aim_metrics(runs: list[AimRun], points_kept: int | None = POINTS_KEPT, sink: Sink | None = None) -> Metrics:
+    """One group for each run that tracked a number, with its parameters; `hparams.lr` is called `lr`.
+
+    Args:
+        sink: is given every point of the series that are downsampled.
+    """
+    groups: list[MetricGroup] = []
     for run in runs:
         if series := run.metrics():
-            counts = {one.title: len(one.points) for one in series if len(one.points) > points_kept}
-            groups.append(
-                MetricGroup(run.parameters, {one.title: downsample(one.points, points_kept) for one in series}, counts)
-            )
+            group = MetricGroup(run.parameters)
+            for one in series:
+                group.series[one.title] = one.points
+                if points_kept is not None and len(one.points) > points_kept:
+                    group.counts[one.title] = len(one.points)
+                    group.series[one.title] = downsample(one.points, points_kept)
+                    if sink:
+                        sink(len(groups), one.title, *zip(*one.points, strict=True))
+            groups.append(group)
     return Metrics(groups)
 
 

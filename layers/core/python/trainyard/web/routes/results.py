@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 
 from trainyard.logs.live import read_lines, read_log, tail
-from trainyard.model.evaluation import Evaluation
+from trainyard.model.run import RunState
 from trainyard.store import layout
 from trainyard.store.table import wrong_cursor
 from trainyard.web.messages import Answer
 from trainyard.web.routes.routing import CURSOR, LARGEST_LIST, WAIT, Call, Parameter, not_yet, route, stored_json
-from trainyard.web.views import FindingList, LogView, MetricsView, OutputList
+from trainyard.web.views import FindingList, LogView, OutputList
 
 _DEFAULT_LOG_BYTES = 65536
 _LARGEST_LOG_BYTES = 1 << 20
@@ -40,18 +40,10 @@ def show_log(call: Call) -> Answer:
     else:
         limit = request.number("limit", _DEFAULT_LOG_BYTES, _LARGEST_LOG_BYTES)
         page = read_log(objects, run.id, request.number("offset", 0, 10**15), limit)
-    body = {"text": page.text, "offset": page.offset, "next_offset": page.next_offset, "end": page.end}
+    # A rejected run never printed anything and is not indexed: nothing will follow.
+    end = page.end or run.state is RunState.REJECTED
+    body = {"text": page.text, "offset": page.offset, "next_offset": page.next_offset, "end": end}
     return Answer(200, body if page.lines is None else {**body, "line": page.lines})
-
-
-@route("GET", "/v1/runs/{run}/metrics", gives=MetricsView)
-def show_metrics(call: Call) -> Answer:
-    return stored_json(call, layout.metrics_key)
-
-
-@route("GET", "/v1/runs/{run}/evaluation", gives=Evaluation)
-def show_evaluation(call: Call) -> Answer:
-    return stored_json(call, layout.evaluation_key)
 
 
 @route("GET", "/v1/runs/{run}/findings", gives=FindingList)

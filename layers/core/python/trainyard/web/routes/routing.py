@@ -89,6 +89,8 @@ class Route:
     query: tuple[Parameter, ...]
     form: bool
     """Whether the body may be a form instead."""
+    media: str
+    """Type of what it answers where that is no JSON."""
 
     @property
     def waits(self) -> bool:
@@ -116,12 +118,13 @@ def route(
     takes: type[BaseModel] | None = None,
     query: tuple[Parameter, ...] = (),
     form: bool = False,
+    media: str = "",
 ) -> Callable[[Callable[[Call], Answer]], Callable[[Call], Answer]]:
     """Register the function below as what happens at `method path`. The rest is what OpenAPI says of it."""
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
     def register(act: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
-        ROUTES.append(Route(method, path, pattern, act, status, gives, takes, query, form))
+        ROUTES.append(Route(method, path, pattern, act, status, gives, takes, query, form, media))
         return act
 
     return register

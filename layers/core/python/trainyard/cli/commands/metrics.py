@@ -1,0 +1,54 @@
+"""`trainyard metrics`: what a run measured, or what a log or metrics file says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from trainyard.cli.terminal import client, command, print_json, print_table
+from trainyard.model.metric import MetricGroup, Metrics, Point
+
+
+def add(subparsers: Any) -> None:
+    metrics = command(subparsers, "metrics", _metrics, "metrics of a run, or of a log or metrics file")
+    metrics.add_argument("source", metavar="FILE|RUN", help="a file or folder on this machine, or the id of a run")
+    metrics.add_argument("--json", action="store_true", help="every point, as JSON")
+
+
+def _metrics(options: argparse.Namespace) -> None:
+    path = Path(options.source)
+    # A file's last name may be a run's id, never the other way round.
+    if path.exists() or not options.source.startswith("run-"):
+        from trainyard.logs.laptop import read_file
+
+        metrics = read_file(path, None) if options.json else read_file(path)
+    else:
+        metrics = Metrics.from_json(json.dumps(client(options).get(f"/v1/runs/{options.source}/metrics")))
+    if options.json:
+        print_json(metrics.to_dict())
+    else:
+        _print(metrics)
+
+
+def _print(metrics: Metrics) -> None:
+    if not metrics.groups:
+        print("no metrics were found")
+    for number, group in enumerate(metrics.groups, 1):
+        if len(metrics.groups) > 1 or group.parameters:
+            told = ", ".join(f"{name}={value}" for name, value in group.parameters.items())
+            print(f"group {number}{': ' if told else ''}{told}")
+        headings = ["metric", "points", "first", "last", "lowest", "highest", "last at"]
+        print_table(headings, [_row(group, name, points) for name, points in group.series.items() if points])
+        print()
+
+
+def _row(group: MetricGroup, name: str, points: list[Point]) -> list[str]:
+    values = [point.value for point in points if point.value == point.value]
+    extremes = [f"{min(values):.6g}", f"{max(values):.6g}"] if values else ["nan", "nan"]
+    last = points[-1]
+    place = [f"epoch {last.epoch:g}"] if last.epoch is not None else []
+    place += [f"step {last.step}"] if last.step is not None else []
+    count = group.counts.get(name, len(points))
+    return [name, str(count), f"{points[0].value:.6g}", f"{last.value:.6g}", *extremes, ", ".join(place)]

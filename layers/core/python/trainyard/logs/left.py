@@ -1,0 +1,59 @@
+"""What a run measured beside its log: metrics files among its outputs, and its Aim repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from trainyard.logs.laptop import read_metrics_file
+from trainyard.logs.readers.files import HEAD_BYTES, reader_of
+from trainyard.logs.series import SeriesArchive
+from trainyard.model.metric import Metrics
+from trainyard.store import layout
+from trainyard.store.objects import Objects
+
+_LARGEST_FILE = 128 << 20
+_LARGEST_REPOSITORY = 400 << 20
+_MOST_FILES = 200
+
+
+def metrics_of_outputs(objects: Objects, run_id: str, series: SeriesArchive) -> dict[str, Metrics]:
+    """What the metrics files among the run's outputs say; one too large to fetch is left out."""
+    found: dict[str, Metrics] = {}
+    prefix = layout.output_prefix(run_id)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        for entry in objects.find(prefix):
+            name = entry.key.removeprefix(prefix)
+            if entry.size > _LARGEST_FILE or len(found) >= _MOST_FILES or not _may_hold_metrics(name):
+                continue
+            if reader_of(name, objects.get_range(entry.key, 0, HEAD_BYTES)) is None:
+                continue
+            objects.get_file(entry.key, path)
+            metrics = read_metrics_file(path, name, sink=series.sink(name))
+            if metrics is not None and metrics.groups:
+                found[name] = metrics
+    return found
+
+
+def metrics_of_aim(objects: Objects, run_id: str, series: SeriesArchive) -> dict[str, Metrics]:
+    """What the script tracked with Aim; nothing where it did not, or where that is too large to fetch."""
+    prefix = layout.aim_prefix(run_id)
+    entries = [entry for entry in objects.find(prefix) if "/.aim/" in entry.key]
+    if not entries or sum(entry.size for entry in entries) > _LARGEST_REPOSITORY:
+        return {}
+    from trainyard.logs.readers.aim import aim_metrics, read_aim
+
+    with TemporaryDirectory() as folder:
+        for entry in entries:
+            path = (Path(folder) / entry.key.removeprefix(prefix)).resolve()
+            if path.is_relative_to(Path(folder).resolve()):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                objects.get_file(entry.key, path)
+        metrics = aim_metrics(read_aim(Path(folder)), sink=series.sink("aim"))
+    return {"aim": metrics} if metrics.groups else {}
+
+
+def _may_hold_metrics(name: str) -> bool:
+    """Checkpoints and images are not even looked into."""
+    return name.lower().endswith((".csv", ".jsonl", ".ndjson", ".json")) or "events" in name

@@ -1,0 +1,186 @@
+"""What runs left and what they are worth, as the API shows it."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from builders import NOW, a_run, a_spec
+from unit.web.conftest import Send
+
+from trainyard.evaluation.verdict import judge_run
+from trainyard.logs.run import index_logs
+from trainyard.model.request import PinnedInput, RunRequest
+from trainyard.model.run import Run, RunState
+from trainyard.store import State, layout
+
+DATASET = "ada/digits"
+BASE, HEAD = "a" * 40, "b" * 40
+
+
+def run_id(number: int) -> str:
+    return f"run-{number:022d}"
+
+
+@pytest.fixture
+def train(web_state: State, project: str) -> Any:
+    """`train(number, log, ...)`: a run that ended, indexed and judged."""
+
+    def _train(number: int, log: str, revision: str = BASE, **changes: Any) -> Run:
+        name = run_id(number)
+        values = {"project": project, "state": RunState.SUCCEEDED, "attempt": 1, "ref": "refs/heads/main"} | changes
+        run = a_run(name, created_at=NOW + timedelta(minutes=number), **values)
+        web_state.table.create_run(run)
+        objects = web_state.objects
+        objects.put(layout.log_chunk_key(name, 1, 0), gzip.compress(log.encode()))
+        pinned = PinnedInput(
+            argument="data_url", source=f"dataset {DATASET}", revision=revision, is_file=False, files=[]
+        )
+        request = RunRequest(
+            run_id=name, name=run.name, project=project, commit=run.commit, spec=run.spec, code_key="k", inputs=[pinned]
+        )
+        objects.put(layout.request_key(name), request.model_dump_json().encode())
+        index_logs(web_state, name)
+        judged = judge_run(web_state, name)
+        assert judged is not None
+        return judged
+
+    return _train
+
+
+def log(accuracy: float, epochs: int = 2) -> str:
+    return "".join(f"epoch {e} loss: {1 / e:.3f} accuracy: {accuracy * e / epochs:.4f}\n" for e in range(1, epochs + 1))
+
+
+def test_searching_a_run_and_a_project(send: Send, train: Any, project: str) -> None:
+    train(1, "one needle\nnothing\nneedle two\n")
+    train(2, "ValueError: needle\n")
+    path = f"/v1/runs/{run_id(1)}/search"
+    first = send("GET", path, query="text=NEEDLE&limit=1").json
+    assert first["hits"] == [{"run": run_id(1), "line": 1, "offset": 0, "text": "one needle"}]
+    rest = send("GET", path, query=f"text=NEEDLE&limit=1&cursor={quote(first['next_cursor'])}").json
+    assert [hit["line"] for hit in rest["hits"]] == [3]
+    everywhere = send("GET", f"/v1/projects/{project}/search", query="text=needle").json
+    assert [(hit["run"], hit["line"]) for hit in everywhere["hits"]] == [(run_id(2), 1), (run_id(1), 1), (run_id(1), 3)]
+    assert everywhere["next_cursor"] is None
+    assert [hit["run"] for hit in send("GET", f"/v1/projects/{project}/search", query="level=error").json["hits"]] == [
+        run_id(2)
+    ]
+
+
+@pytest.mark.parametrize("query", ["level=loud", "regex=(", "cursor=x&text=a", "since=soon", "text=" + "x" * 501])
+def test_a_search_that_cannot_be_understood(send: Send, train: Any, query: str) -> None:
+    train(1, "x\n")
+    reply = send("GET", f"/v1/runs/{run_id(1)}/search", query=query)
+    assert (reply.status, set(reply.json)) == (422, {"code", "message", "details"})
+
+
+def test_others_search_nothing(send: Send, train: Any, project: str) -> None:
+    train(1, "secret\n")
+    assert send("GET", f"/v1/runs/{run_id(1)}/search", query="text=secret", token="eve").status == 404
+    assert send("GET", f"/v1/projects/{project}/search", query="text=secret", token=None).status == 404
+
+
+def test_metrics_thinned_and_exact(send: Send, train: Any) -> None:
+    train(1, "".join(f"epoch: 1 step: {step}, loss is {abs(step - 3000)}\n" for step in range(1, 6001)))
+    path = f"/v1/runs/{run_id(1)}/metrics"
+    thinned = send("GET", path, query="points=20&name=loss,other").json["groups"][0]
+    values = [point["value"] for point in thinned["series"]["loss"]]
+    assert len(values) <= 20
+    assert (values[0], min(values), max(values), thinned["counts"]) == (2999, 0, 3000, {"loss": 6000})
+    assert send("GET", path, query="name=accuracy").json["groups"][0]["series"] == {}
+    page = send("GET", f"{path}/series", query="name=loss&offset=4000&limit=1500").json
+    assert (page["count"], page["next_offset"]) == (6000, 5500)
+    assert [point["step"] for point in page["points"]] == list(range(4001, 5501))
+    assert send("GET", f"{path}/series", query="name=loss&offset=6000").json["next_offset"] is None
+    assert send("GET", f"{path}/series", query="name=nothing").status == 404
+    assert send("GET", f"{path}/series", query="group=7").status == 404
+
+
+def test_a_short_series_is_read_page_by_page_too(send: Send, train: Any) -> None:
+    train(1, log(0.9, epochs=5))
+    path = f"/v1/runs/{run_id(1)}/metrics/series"
+    page = send("GET", path, query="name=accuracy&limit=3").json
+    assert ([point["epoch"] for point in page["points"]], page["next_offset"]) == ([1, 2, 3], 3)
+    assert send("GET", path, query="name=accuracy&offset=3").json["next_offset"] is None
+
+
+def test_reports(send: Send, train: Any) -> None:
+    train(1, log(0.9), spec=a_spec(evaluation={"require": {"accuracy": ">= 0.5"}}))
+    path = f"/v1/runs/{run_id(1)}/report"
+    document = send("GET", f"{path}.json").json
+    assert (document["run"]["id"], document["evaluation"]["verdict"]) == (run_id(1), "passed")
+    assert document["metrics"]["groups"][0]["series"]["loss"]
+    text = send("GET", f"{path}.md", **{"accept-language": "zh-CN"})
+    assert text.headers["content-type"].startswith("text/markdown")
+    assert "评估" in text.text
+    page = send("GET", f"{path}.html")
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.text.startswith("<!doctype html>")
+    assert "<svg" in page.text
+    assert send("GET", f"/v1/runs/{run_id(1)}/report.exe").status == 404
+
+
+def test_compared_with_the_previous_the_best_and_named_ones(send: Send, train: Any, web_state: State) -> None:
+    train(1, log(0.95))
+    train(2, log(0.8))
+    train(3, log(0.9), ref="refs/heads/dev", commit=HEAD)
+    train(4, log(0.9), commit=HEAD, spec=a_spec(hyperparameters={"lr": 0.1}))
+    path = f"/v1/runs/{run_id(4)}/comparison"
+    previous = send("GET", path).json
+    assert previous["runs"] == [run_id(4), run_id(2)]
+    assert send("GET", path, query="with=best").json["runs"] == [run_id(4), run_id(1)]
+    named = send("GET", path, query=f"with={run_id(3)},previous").json
+    assert named["runs"] == [run_id(4), run_id(3), run_id(2)]
+    assert [row["name"] for row in named["parameters"] if row["differs"]] == ["lr"]
+    accuracy = next(row for row in named["best"] if row["name"] == "accuracy")
+    assert accuracy["differences"][2] == pytest.approx(-0.1)
+    assert accuracy["better"] == [None, None, False]
+    assert [code["address"] for code in named["code"]] == [None, None]  # the embedded host has no pages
+    repository = web_state.table.repository("ada/lenet5")
+    assert repository is not None
+    moved = repository.model_copy(update={"host": "gitlab", "clone_url": "https://gitlab.example/ada/lenet5.git"})
+    web_state.table._dynamodb.delete_item(TableName="trainyard", Key={"pk": {"S": "REPOSITORY#ada/lenet5"}})
+    web_state.table.create_repository(moved)
+    address = send("GET", path).json["code"][0]["address"]
+    assert address == f"https://gitlab.example/ada/lenet5/-/compare/{BASE}...{HEAD}"
+    assert send("GET", path, query="with=run-nobody").status == 404
+    assert send("GET", path, query="with=" + ",".join(["previous"] * 21)).status == 422
+    assert send("GET", f"/v1/runs/{run_id(1)}/comparison").json["runs"] == [run_id(1)]
+
+
+def test_leaderboards(send: Send, train: Any, project: str) -> None:
+    train(1, log(0.9))
+    train(2, log(0.95), revision=HEAD)
+    train(3, log(0.8), state=RunState.FAILED)
+    board = send("GET", f"/v1/projects/{project}/leaderboard").json
+    assert [(place["rank"], place["run_id"]) for place in board["places"]] == [
+        (1, run_id(2)),
+        (2, run_id(1)),
+        (3, run_id(3)),
+    ]
+    on_base = send("GET", f"/v1/projects/{project}/leaderboard", query=f"dataset={DATASET}&revision={BASE}").json
+    assert [place["run_id"] for place in on_base["places"]] == [run_id(1), run_id(3)]
+    by_loss = send("GET", f"/v1/projects/{project}/leaderboard", query="metric=loss&limit=1").json
+    assert [place["value"] for place in by_loss["places"]] == [0.5]
+
+
+def test_the_leaderboard_of_a_data_set(send: Send, train: Any) -> None:
+    send("POST", "/v1/repositories", {"name": "digits", "kind": "dataset", "visibility": "public"})
+    train(1, log(0.9))
+    train(2, log(0.95), revision=HEAD)
+    path = f"/v1/repositories/{DATASET}/leaderboard"
+    assert [place["run_id"] for place in send("GET", path).json["places"]] == [run_id(2), run_id(1)]
+    at_base = send("GET", path, query=f"revision={BASE}").json["places"]
+    assert [(place["rank"], place["run_id"]) for place in at_base] == [(1, run_id(1))]
+    # The data set is public, the project is not: others see the board without its runs.
+    assert send("GET", path, token="eve").json["places"] == []
+    assert send("GET", path, query="revision=../x").status == 422
+
+
+def test_a_rejected_run_says_nothing_and_nothing_will_follow(send: Send, web_state: State, project: str) -> None:
+    web_state.table.create_run(a_run(run_id(1), project=project, state=RunState.REJECTED))
+    assert send("GET", f"/v1/runs/{run_id(1)}/log").json["end"] is True
