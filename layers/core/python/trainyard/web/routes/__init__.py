@@ -4,5 +4,6 @@ from trainyard.web.routes import evaluation, metrics, repositories, results, rul
 from trainyard.web.routes.routing import ROUTES, Call
 
 __all__ = [
-    "ROUTES", "Call", "evaluation", "metrics", "repositories", "results", "rules", "runs", "search", "service", "tokens",
+    "ROUTES", "Call",
+    "evaluation", "metrics", "repositories", "results", "rules", "runs", "search", "service", "tokens",
 ]  # fmt: skip

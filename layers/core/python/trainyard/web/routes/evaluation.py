@@ -46,7 +46,11 @@ def show_evaluation(call: Call) -> Answer:
 @route("GET", "/v1/runs/{run}/report.json", gives=ReportView)
 def report_as_json(call: Call) -> Answer:
     run, evaluation, metrics = _evaluated(call)
-    document = {"run": show_run(run), "evaluation": json.loads(evaluation.model_dump_json()), "metrics": metrics.to_dict()}
+    document = {
+        "run": show_run(run),
+        "evaluation": json.loads(evaluation.model_dump_json()),
+        "metrics": metrics.to_dict(),
+    }
     return Answer(200, document)
 
 
@@ -97,9 +101,7 @@ def project_leaderboard(call: Call) -> Answer:
     return _leaderboard(call, evaluated_runs(call.state, project.full_name), data)
 
 
-@route(
-    "GET", "/v1/repositories/{owner}/{name}/leaderboard", gives=Leaderboard, query=(_METRIC, _REVISION, _PLACES)
-)
+@route("GET", "/v1/repositories/{owner}/{name}/leaderboard", gives=Leaderboard, query=(_METRIC, _REVISION, _PLACES))
 def repository_leaderboard(call: Call) -> Answer:
     """The best of all runs that had this data set or model as an input and that the caller may read."""
     repository = readable_repository(call.state.table, call.repository, call.token)

@@ -9,8 +9,8 @@ from trainyard.model.text import Text
 from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError
 from trainyard.web.messages import Answer
-from trainyard.web.routes.routing import Call, Parameter, not_yet, route, stored_json
 from trainyard.web.result_views import SeriesView
+from trainyard.web.routes.routing import Call, Parameter, not_yet, route, stored_json
 from trainyard.web.views import MetricsView
 
 _FEWEST = 5

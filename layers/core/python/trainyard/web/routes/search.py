@@ -9,8 +9,8 @@ from trainyard.logs.search import Level, Query, RunPage, Runs, one_run, search
 from trainyard.model.errors import InvalidInput
 from trainyard.model.text import Text
 from trainyard.web.messages import Answer
-from trainyard.web.routes.routing import CURSOR, Call, Parameter, route
 from trainyard.web.result_views import SearchResult
+from trainyard.web.routes.routing import CURSOR, Call, Parameter, route
 
 _MOST_HITS = 1000
 _RUNS_PER_PAGE = 50
