@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,17 @@ def archive(files: dict[str, bytes]) -> bytes:
     return raw.getvalue()
 
 
+def processes_with(mark: str) -> list[int]:
+    """Processes of this machine that live and have `mark` as a word of their command line."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if mark.encode() in words:
+                found.append(int(folder.name))
+    return found
+
+
 @dataclass
 class Rig:
     objects: Objects
@@ -45,6 +58,8 @@ class Rig:
     endpoint: str
     scratch: Path
     outer: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    prefix: list[str] = field(default_factory=list)
+    """A program that starts the runner with other rights."""
 
     def put_input(self, argument: str, files: dict[str, bytes], *, is_file: bool = False) -> PinnedInput:
         pinned = []
@@ -102,7 +117,7 @@ class Rig:
     def start(self, run_id: str = RUN_ID, **environment: str) -> subprocess.Popen[bytes]:
         """The container's entry point as a process of its own, with the environment that a job definition gives."""
         return subprocess.Popen(
-            [sys.executable, "-m", "trainyard.runner"],
+            [*self.prefix, sys.executable, "-m", "trainyard.runner"],
             cwd=self.scratch,
             env={
                 **self.outer,
@@ -136,6 +151,13 @@ class Rig:
         """What the script itself printed."""
         lines = self.log(attempt, run_id).decode(errors="replace").splitlines(keepends=True)
         return "".join(line for line in lines if not line.startswith("[trainyard] "))
+
+    def await_printed(self, text: str, attempt: int = 1) -> None:
+        """Until the script's log, as it is in the bucket, holds `text`."""
+        deadline = time.monotonic() + 20
+        while text not in self.printed(attempt):
+            assert time.monotonic() < deadline, f"{text!r} was not printed"
+            time.sleep(0.05)
 
     def output(self, name: str) -> bytes:
         return self.objects.get(layout.output_prefix(RUN_ID) + name)

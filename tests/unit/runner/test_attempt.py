@@ -8,10 +8,9 @@ import signal
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from unit.runner.rig import RUN_ID, Rig
+from unit.runner.rig import RUN_ID, Rig, processes_with
 
 from trainyard.model.result import Ending
 from trainyard.runner.stop import Stop
@@ -81,18 +80,17 @@ def test_script_killed_by_a_signal(rig: Rig) -> None:
 
 
 def test_stop_ends_a_script_that_ignores_sigterm_and_keeps_its_output(rig: Rig) -> None:
-    marker = rig.scratch / "started"
     rig.request(
-        f"""
+        """
 import pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path(sys.argv[2], "epoch1.ckpt").write_text("1")
-pathlib.Path({str(marker)!r}).touch()
+print("started", flush=True)
 time.sleep(600)
 """
     )
     stop = Stop()
-    threading.Thread(target=lambda: (_await(marker), stop.request()), daemon=True).start()
+    threading.Thread(target=lambda: (rig.await_printed("started"), stop.request()), daemon=True).start()
     assert rig.run(stop) == 143
     result = rig.result()
     assert (result.ending, result.exit_code) == (Ending.STOPPED, 143)
@@ -178,79 +176,60 @@ def test_script_sees_no_credentials(rig: Rig) -> None:
 
 
 def test_entry_point_stops_on_sigterm_and_leaves_no_process(rig: Rig) -> None:
-    pids = rig.scratch / "pids"
     rig.request(
-        f"""
+        """
 import os, subprocess, sys, time
-stray = subprocess.Popen([sys.executable, "-c", "import os, time; os.setsid(); time.sleep(600)"])
-with open({str(pids)!r} + ".part", "w") as f:
-    f.write(f"{{os.getpid()}} {{stray.pid}}")
-os.rename({str(pids)!r} + ".part", {str(pids)!r})
+subprocess.Popen([sys.executable, "-c", "import os, time; os.setsid(); time.sleep(600)", sys.argv[2]])
 print("working", flush=True)
 time.sleep(600)
-"""
+""",
+        hyperparameters={"mark": "stopped-by-sigterm"},
+        output=False,
     )
     process = rig.start()
-    _await(pids)
+    rig.await_printed("working")
+    assert len(processes_with("stopped-by-sigterm")) >= 2
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143
     assert rig.result().ending is Ending.STOPPED
-    assert "working\n" in rig.printed()
-    for pid in pids.read_text().split():
-        assert not _is_alive(int(pid))
+    assert processes_with("stopped-by-sigterm") == []
 
 
 def test_daemon_does_not_outlive_a_good_ending(rig: Rig) -> None:
-    pid = rig.scratch / "pid"
     rig.request(
-        f"""
-import os, time
+        """
+import os, sys, time
+hears, tells = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        open({str(pid)!r}, "w").write(str(os.getpid()))
+        os.write(tells, b"here")
         time.sleep(600)
     os._exit(0)
 os.wait()
-while not os.path.exists({str(pid)!r}) or not open({str(pid)!r}).read():
-    time.sleep(0.01)
-"""
+print(os.read(hears, 4).decode())
+""",
+        hyperparameters={"mark": "daemon-of-a-script"},
+        output=False,
     )
     process = rig.start()
     assert process.wait(60) == 0
     assert rig.result().ending is Ending.SUCCEEDED
-    assert not _is_alive(int(pid.read_text()))
+    assert rig.printed() == "here\n"
+    assert processes_with("daemon-of-a-script") == []
 
 
 def test_killed_runner_takes_its_script_along(rig: Rig) -> None:
-    pid = rig.scratch / "pid"
     rig.request(
-        f"""
-import os, time
-open({str(pid)!r} + ".part", "w").write(str(os.getpid()))
-os.rename({str(pid)!r} + ".part", {str(pid)!r})
-time.sleep(600)
-"""
+        "import time\nprint('working', flush=True)\ntime.sleep(600)",
+        hyperparameters={"mark": "script-of-a-killed-runner"},
     )
     process = rig.start()
-    _await(pid)
+    rig.await_printed("working")
+    assert processes_with("script-of-a-killed-runner")
     process.kill()
     process.wait(60)
     deadline = time.monotonic() + 30
-    while _is_alive(int(pid.read_text())):
+    while processes_with("script-of-a-killed-runner"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def _await(path: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.02)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

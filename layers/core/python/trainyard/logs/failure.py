@@ -23,7 +23,7 @@ _INSTALLED = re.compile(r"site-packages/|dist-packages/|/lib/python3|/lib64/pyth
 # What an exception or the last lines say, and what it means. The order decides.
 _CAUSES: tuple[tuple[re.Pattern[bytes], str, Text], ...] = (
     (
-        re.compile(rb"No space left on device|Disk quota exceeded|Errno 28\b"),
+        re.compile(rb"No space left on device|Disk quota exceeded|File too large|Errno (?:28|27)\b"),
         "no_space",
         Text(
             en="The disk is full. Write less to it, or choose a flavor with a larger disk.",
@@ -47,6 +47,27 @@ _CAUSES: tuple[tuple[re.Pattern[bytes], str, Text], ...] = (
         Text(
             en="The loss became NaN or infinite. Lower the learning rate and check the data.",
             zh="损失变为 NaN 或无穷大。请降低学习率并检查数据。",
+        ),
+    ),
+    # What the isolation of a script refuses looks to it like a network that is broken, or a machine that is full.
+    (
+        re.compile(
+            rb"Network is unreachable|Temporary failure in name resolution|Name or service not known"
+            rb"|No route to host|Could not resolve host|NameResolutionError"
+        ),
+        "no_network",
+        Text(
+            en="Scripts run without the network unless the operator opens it. Name data sets and models as inputs, and "
+            "packages in pip-requirements.txt.",
+            zh="除非管理员开放，脚本不能访问网络。请将数据集和模型声明为输入，将依赖写入 pip-requirements.txt。",
+        ),
+    ),
+    (
+        re.compile(rb"Resource temporarily unavailable|can't start new thread|fork: retry|pthread_create failed"),
+        "too_many_processes",
+        Text(
+            en="The script started more processes and threads than it may. Use fewer workers or threads.",
+            zh="脚本启动的进程和线程过多。请减少 worker 或线程数量。",
         ),
     ),
 )

@@ -241,6 +241,6 @@ def _result(objects: Objects, run_id: str, attempts: list[int]) -> AttemptResult
 def _failure(finder: FailureFinder, result: AttemptResult | None) -> FailureReason | None:
     if result is None:
         return finder.reason()
-    if result.ending is not Ending.SCRIPT_FAILED:
+    if result.ending is not Ending.SCRIPT_FAILED or result.kind is not None:
         return None
     return finder.reason(result.exit_code, result.signal)

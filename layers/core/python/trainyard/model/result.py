@@ -53,6 +53,8 @@ class AttemptResult(BaseModel):
     signal: int | None = None
     reason: Text | None = None
     """Why, in a sentence, where it did not succeed."""
+    kind: str | None = None
+    """`FailureReason.kind`, where the runner knows it better than the log can tell."""
     last_lines: list[str] = []
     """The last lines that the script printed, where it did not succeed."""
     stages: list[Stage] = []
@@ -62,4 +64,6 @@ class AttemptResult(BaseModel):
     packages: list[str] = []
     """`name==version` of what the script's environment holds."""
     environment_cached: bool = False
+    isolation: dict[str, str | None] = {}
+    """Protection -> by what means the script was kept from what is not its own; None where the platform could not."""
     finished_at: datetime

@@ -101,7 +101,8 @@ class FailureReason(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
-    """script | setup | out_of_memory | killed | no_space | nan | timeout | host | platform"""
+    """script | setup | out_of_memory | killed | no_space | no_network | too_many_processes | nan | timeout | host
+    | platform"""
     message: Text
     file: str | None = None
     """In the user's code."""

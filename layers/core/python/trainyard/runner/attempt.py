@@ -19,11 +19,14 @@ from trainyard.runner.environment import Environment, Environments
 from trainyard.runner.errors import SetupError, StopRequestedError
 from trainyard.runner.fence import claim
 from trainyard.runner.inputs import ContentCache, stage_inputs
+from trainyard.runner.isolation import Access, Jail
 from trainyard.runner.job import Job
+from trainyard.runner.limits import disk_limit, memory_limit
 from trainyard.runner.requirements import REQUIREMENTS_FILE, Requirements
 from trainyard.runner.shipping import LogShipper
 from trainyard.runner.stop import Stop
 from trainyard.runner.stopwatch import Stopwatch
+from trainyard.runner.users import script_user
 from trainyard.runner.workspace import Workspace
 from trainyard.store import layout
 from trainyard.store.objects import Objects
@@ -43,10 +46,11 @@ def run_attempt(objects: Objects, job: Job, stop: Stop, outer: Mapping[str, str]
     """
     if not claim(objects, job):
         return 0
-    with Workspace(job.cache) as workspace:
+    with Workspace(job.cache) as workspace, script_user(job.cache) as user:
         log = LogShipper(objects, job.run_id, job.attempt, workspace.spool)
-        with Environments(job.cache, outer) as environments:
-            attempt = Attempt(objects, job, stop, outer, workspace, environments, log)
+        jail = Jail(job.policy, workspace.view, user)
+        with Environments(job.cache, outer, jail) as environments:
+            attempt = Attempt(objects, job, stop, outer, workspace, environments, jail, log)
             attempt.run()
             environments.evict()
         log.close(_LOG_SECONDS_AFTER_STOP if stop.requested else _LOG_SECONDS)
@@ -67,10 +71,11 @@ class Attempt:
         outer: Mapping[str, str],
         workspace: Workspace,
         environments: Environments,
+        jail: Jail,
         log: LogShipper,
     ) -> None:
         self._objects, self._job, self._stop, self._outer = objects, job, stop, outer
-        self._workspace, self._environments, self._log = workspace, environments, log
+        self._workspace, self._environments, self._jail, self._log = workspace, environments, jail, log
         self._stopwatch = Stopwatch()
         self.exit_code = reasons.EXIT_SETUP_FAILED
         self._result = AttemptResult(
@@ -131,18 +136,22 @@ class Attempt:
         self._result = self._result.model_copy(
             update={"packages": environment.packages, "environment_cached": environment.cached}
         )
+        self._workspace.give_to(self._jail.user)
+        return self._script(request, environment, paths)
+
+    def _script(self, request: RunRequest, environment: Environment, inputs: dict[str, Path]) -> script.Script:
+        workspace, policy = self._workspace, self._job.policy
+        arguments = script.arguments(request, inputs, workspace)
         return script.Script(
-            command=[
-                str(environment.python),
-                request.spec.boot_file,
-                *script.arguments(request, paths, self._workspace),
-            ],
-            folder=self._workspace.code / request.spec.code_dir,
-            environment=script.environment(
-                request, self._job.attempt, environment.python, self._workspace, self._outer
-            ),
+            command=[str(environment.python), request.spec.boot_file, *arguments],
+            folder=workspace.code / request.spec.code_dir,
+            environment=script.environment(request, self._job.attempt, environment.python, workspace, self._outer),
             timeout=request.spec.timeout.total_seconds(),
             stop_grace=self._job.stop_grace,
+            jail=self._jail,
+            access=Access([workspace.inputs, *environment.folders], workspace.writable, temporary=workspace.temporary),
+            disk_bytes=disk_limit(workspace.root, policy.max_disk_bytes),
+            memory_bytes=memory_limit(policy.max_memory_bytes or _memory_of_flavor(request)),
         )
 
     def _stage_inputs(self, request: RunRequest, stop: Stop) -> dict[str, Path]:
@@ -168,11 +177,13 @@ class Attempt:
         self._stop.check()
         self._log.say(_starting(request))
         with self._stopwatch.stage("script"):
-            ended = ready.run(self._stop, self._log.write)
+            ended = ready.run(self._stop, self._log)
         ending, exit_code, reason = reasons.judge(ended, request.spec.timeout)
         failed = ending is not Ending.SUCCEEDED
         self._end(ending, exit_code, reason, ended.last_lines if failed else [])
-        self._result = self._result.model_copy(update={"signal": ended.signal})
+        self._result = self._result.model_copy(
+            update={"signal": ended.signal, "kind": ended.limit, "isolation": ended.isolation}
+        )
         with self._stopwatch.stage("upload"):
             self._upload(request)
 
@@ -226,6 +237,11 @@ def _framework(request: RunRequest) -> Framework:
             )
         )
     return framework
+
+
+def _memory_of_flavor(request: RunRequest) -> int | None:
+    flavor = load_catalogue().flavor(request.spec.flavor)
+    return flavor.memory_mib << 20 if flavor else None
 
 
 def _staging(request: RunRequest) -> Text:

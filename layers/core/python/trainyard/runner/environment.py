@@ -10,12 +10,8 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,21 +19,17 @@ from pathlib import Path
 from typing import IO
 
 from trainyard.model.text import Text
-from trainyard.runner import process
 from trainyard.runner.errors import SetupError
-from trainyard.runner.requirements import REQUIREMENTS_FILE, Requirements
+from trainyard.runner.installer import INSTALL_SECONDS, Installer, Say, base_folders, installed
+from trainyard.runner.isolation import Jail
+from trainyard.runner.requirements import Requirements
 from trainyard.runner.stop import Stop
+from trainyard.runner.workspace import remove
 
-Say = Callable[[Text], None]
-
-INSTALL_SECONDS = 1800.0
 MAX_KEPT_BYTES = 40 << 30
 MAX_UNUSED_SECONDS = 14 * 86400.0
 _LOCK_TICK_SECONDS = 0.1
-_LAST_LINES = 20
 _RECORD = "trainyard.json"
-# What an operator may set for uv: a mirror, a proxy, certificates, where its own cache lies.
-_PASSED_ON = ("UV_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
 @dataclass(frozen=True)
@@ -49,14 +41,18 @@ class Environment:
     cached: bool
     """It was there already."""
 
+    @property
+    def folders(self) -> list[Path]:
+        """What a script must be able to read to run it: its own, and what of the base installation it leads to."""
+        return [self.python.parents[1], *base_folders(self.python)]
+
 
 class Environments(AbstractContextManager["Environments"]):
     """The kept environments of a host. What was opened stays in use until the context ends."""
 
-    def __init__(self, cache: Path, outer: Mapping[str, str]) -> None:
-        self._folder = cache / "environments"
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._uv = Uv(cache, outer)
+    def __init__(self, cache: Path, outer: Mapping[str, str], jail: Jail) -> None:
+        self._installer = Installer(cache / "python", outer, jail)
+        self._folder = self._installer.environments
         self._in_use = ExitStack()
 
     def open(
@@ -65,7 +61,7 @@ class Environments(AbstractContextManager["Environments"]):
         """The environment for these requirements, built if it is not there.
 
         `python`: version, `3.11`. `system_packages`: the script also sees what the image holds.
-        Raises SetupError with uv's own last lines where it cannot be built, and StopRequestedError.
+        Raises SetupError with the installer's own last lines where it cannot be built, and StopRequestedError.
         """
         key = requirements.key(python, system_packages=system_packages, today=datetime.now(UTC).date())
         home = self._folder / key
@@ -99,18 +95,16 @@ class Environments(AbstractContextManager["Environments"]):
         self, home: Path, requirements: Requirements, python: str, stop: Stop, say: Say, *, system_packages: bool
     ) -> None:
         part = home.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)
+        if requirements.lines:
+            say(_installing(requirements))
         try:
-            self._uv.make(part, python, stop, system_packages=system_packages)
-            if requirements.lines:
-                say(_installing(requirements))
-                self._uv.install(part, requirements, stop)
-            record = {"packages": self._uv.packages(part, stop), "bytes": _size(part), "lines": requirements.lines}
-            (part / _RECORD).write_text(json.dumps(record))
-            part.rename(home)
+            made = self._installer.install(part, requirements, python, stop, say, system_packages=system_packages)
+            record = {"packages": installed(made), "bytes": _size(made), "lines": requirements.lines}
+            (made / _RECORD).write_text(json.dumps(record))
+            made.rename(home)
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            remove(part)
 
     def _remove(self, home: Path) -> None:
         with (self._folder / f"{home.name}.lock").open("a") as lock:
@@ -121,87 +115,7 @@ class Environments(AbstractContextManager["Environments"]):
             # Gone at once for everybody else, whatever becomes of the removal.
             doomed = home.with_suffix(".gone")
             home.rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
-
-
-class Uv:
-    """The installer, run without the runner's credentials: a package's own build code is as foreign as the script."""
-
-    def __init__(self, cache: Path, outer: Mapping[str, str]) -> None:
-        self._folder = cache
-        self._environment = {
-            "PATH": outer.get("PATH", os.defpath),
-            "HOME": str(cache / "uv-home"),
-            "LANG": "C.UTF-8",
-            "UV_CACHE_DIR": str(cache / "uv"),
-            "UV_NO_CONFIG": "1",
-            "UV_NO_PROGRESS": "1",
-            # An interpreter that appears in the middle of a run would be one that nobody chose.
-            "UV_PYTHON_DOWNLOADS": "never",
-            **{name: value for name, value in outer.items() if name.startswith(_PASSED_ON)},
-        }
-
-    def make(self, home: Path, python: str, stop: Stop, *, system_packages: bool) -> None:
-        options = ["--relocatable", "--no-project"]
-        if system_packages:
-            options.append("--system-site-packages")
-        failed = self._run(["venv", "-q", *options, "--python", python, str(home)], stop)
-        if failed is not None:
-            raise SetupError(
-                Text(
-                    en=f"Python {python} is not installed where the run was started; the operator must add it.",
-                    zh=f"运行环境中没有安装 Python {python}，请联系管理员添加。",
-                ),
-                failed,
-            )
-
-    def install(self, home: Path, requirements: Requirements, stop: Stop) -> None:
-        file = home / REQUIREMENTS_FILE
-        file.write_text(requirements.text)
-        failed = self._run(["pip", "install", "--python", str(home / "bin" / "python"), "-r", str(file)], stop)
-        if failed is not None:
-            why = failed[-1].strip() if failed else "uv ended without a word"
-            raise SetupError(
-                Text(
-                    en=f"The packages of {REQUIREMENTS_FILE} could not be installed: {why}",
-                    zh=f"{REQUIREMENTS_FILE} 中的依赖安装失败：{why}",
-                ),
-                failed,
-            )
-
-    def packages(self, home: Path, stop: Stop) -> list[str]:
-        with (home / "packages").open("w+b") as listing:
-            self._run(["pip", "freeze", "--python", str(home / "bin" / "python")], stop, listing)
-            listing.seek(0)
-            return listing.read().decode().split("\n")[:-1]
-
-    def _run(self, arguments: list[str], stop: Stop, output: IO[bytes] | None = None) -> list[str] | None:
-        """None if it went well, else the last lines of what uv said."""
-        with tempfile.TemporaryFile() as said:
-            started = subprocess.Popen(
-                [*_uv_command(), *arguments],
-                cwd=self._folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output or said,
-                stderr=said,
-                start_new_session=True,
-            )
-            outcome = process.wait(started, stop, INSTALL_SECONDS)
-            process.end_group(started, grace=1.0)
-            stop.check()
-            if outcome is process.Outcome.ENDED and started.returncode == 0:
-                return None
-            said.seek(0)
-            lines = deque((line.decode(errors="replace").rstrip() for line in said), maxlen=_LAST_LINES)
-        if outcome is process.Outcome.TIMED_OUT:
-            lines.append(f"stopped after {INSTALL_SECONDS:.0f} s")
-        return [line for line in lines if line]
-
-
-def _uv_command() -> list[str]:
-    found = shutil.which("uv")
-    return [found] if found else [sys.executable, "-m", "uv"]
+            remove(doomed)
 
 
 def _take(lock: IO[str], kind: int, stop: Stop) -> None:

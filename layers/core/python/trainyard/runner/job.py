@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from trainyard.runner.isolation import Policy
 
 DEFAULT_CACHE = "/var/cache/trainyard"
 
@@ -22,6 +24,8 @@ class Job:
     """From 1."""
     stop_grace: float = 10.0
     """Seconds that a script gets between SIGTERM and SIGKILL. Batch gives the whole container 30."""
+    policy: Policy = field(default_factory=Policy)
+    """How scripts are isolated: the operator's settings."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Job:
@@ -29,8 +33,31 @@ class Job:
         return cls(
             run_id=environment["TRAINYARD_RUN_ID"],
             bucket=environment["TRAINYARD_BUCKET"],
-            cache=Path(environment.get("TRAINYARD_CACHE") or DEFAULT_CACHE).absolute(),
+            # Without links, so that a path means the same where nothing else of the file system is shown.
+            cache=Path(environment.get("TRAINYARD_CACHE") or DEFAULT_CACHE).resolve(),
             job_id=environment["AWS_BATCH_JOB_ID"],
             attempt=int(environment.get("AWS_BATCH_JOB_ATTEMPT") or 1),
             stop_grace=float(environment.get("TRAINYARD_STOP_GRACE") or cls.stop_grace),
+            policy=_policy(environment),
         )
+
+
+def _policy(environment: Mapping[str, str]) -> Policy:
+    def number(name: str) -> int | None:
+        return int(environment[name]) if environment.get(name) else None
+
+    return Policy(
+        required=_choice(environment, "TRAINYARD_ISOLATION", "best_effort", "required"),
+        network=_choice(environment, "TRAINYARD_NETWORK", "closed", "open"),
+        max_processes=number("TRAINYARD_MAX_PROCESSES") or Policy.max_processes,
+        max_disk_bytes=number("TRAINYARD_MAX_DISK_BYTES"),
+        max_memory_bytes=number("TRAINYARD_MAX_MEMORY_BYTES"),
+    )
+
+
+def _choice(environment: Mapping[str, str], name: str, no: str, yes: str) -> bool:
+    value = environment.get(name) or no
+    if value not in (no, yes):
+        # A typing error must not take a protection off.
+        raise ValueError(f"{name} is {value!r}; write {no} or {yes}")
+    return value == yes

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
@@ -23,10 +24,13 @@ class Outcome(Enum):
     ENDED = auto()
     STOPPED = auto()
     TIMED_OUT = auto()
+    LIMITED = auto()
 
 
-def wait(process: subprocess.Popen[bytes], stop: Stop, seconds: float) -> Outcome:
-    """Until the process has ended, a stop was asked for, or `seconds` are over."""
+def wait(
+    process: subprocess.Popen[bytes], stop: Stop, seconds: float, exceeds: Callable[[], bool] = lambda: False
+) -> Outcome:
+    """Until the process has ended, a stop was asked for, `seconds` are over, or it `exceeds` what it may use."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -36,6 +40,8 @@ def wait(process: subprocess.Popen[bytes], stop: Stop, seconds: float) -> Outcom
                 return Outcome.STOPPED
             if time.monotonic() >= deadline:
                 return Outcome.TIMED_OUT
+            if exceeds():
+                return Outcome.LIMITED
         else:
             return Outcome.ENDED
 
@@ -52,8 +58,22 @@ def end_group(process: subprocess.Popen[bytes], grace: float) -> None:
 
 def children() -> set[int]:
     """The process ids of this process's children; empty where the system does not tell (not Linux)."""
+    return _children_of("self")
+
+
+def descendants(pid: int) -> set[int]:
+    """The process ids of that process, its children, and theirs."""
     found: set[int] = set()
-    for listing in Path("/proc/self/task").glob("*/children"):
+    new = {pid}
+    while new:
+        found |= new
+        new = {child for parent in new for child in _children_of(str(parent))} - found
+    return found
+
+
+def _children_of(pid: str) -> set[int]:
+    found: set[int] = set()
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             found.update(int(pid) for pid in listing.read_text().split())
         except OSError:
@@ -71,6 +91,20 @@ def end_strays(before: set[int]) -> None:
     while (strays := children() - before) and time.monotonic() < deadline:
         for pid in strays:
             _kill_and_reap(pid)
+
+
+def end_user(user: int) -> None:
+    """Kill every process of that user that this process can see, all at once."""
+    killer = os.fork()
+    if killer == 0:
+        # Only as that user: -1 means everybody whom the caller may signal.
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+        with suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        os._exit(0)
+    os.waitpid(killer, 0)
 
 
 def adopt_orphans() -> None:

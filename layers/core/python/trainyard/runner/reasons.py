@@ -9,11 +9,13 @@ from trainyard.model.result import Ending
 from trainyard.model.spec import format_duration
 from trainyard.model.text import Text
 from trainyard.runner import process
+from trainyard.runner.limits import Limit
 from trainyard.runner.script import Ended
 
 EXIT_SETUP_FAILED = 70
 EXIT_SHIPPING_FAILED = 74
 EXIT_TIMED_OUT = 124
+EXIT_LIMITED = 137
 EXIT_STOPPED = 143
 
 STOPPED = Text(en="The run was stopped.", zh="训练已被停止。")
@@ -25,6 +27,17 @@ INTERNAL = Text(
     en="The platform failed while it made the run ready; start the run again.",
     zh="平台在准备训练时出错，请重新创建训练。",
 )
+_LIMITS = {
+    Limit.MEMORY: Text(
+        en="The script was ended because it used more memory than its flavor has: "
+        "use a smaller batch or a larger flavor.",
+        zh="脚本使用的内存超过所选规格，已被终止：请减小 batch 或选择更大的规格。",
+    ),
+    Limit.DISK: Text(
+        en="The script was ended because it filled the disk: write less, or remove older checkpoints while training.",
+        zh="脚本占满了磁盘空间，已被终止：请减少写入，或在训练过程中删除旧的检查点。",
+    ),
+}
 
 
 def judge(ended: Ended, timeout: timedelta) -> tuple[Ending, int, Text | None]:
@@ -34,6 +47,9 @@ def judge(ended: Ended, timeout: timedelta) -> tuple[Ending, int, Text | None]:
             return Ending.STOPPED, EXIT_STOPPED, STOPPED
         case process.Outcome.TIMED_OUT:
             return Ending.TIMED_OUT, EXIT_TIMED_OUT, _timed_out(timeout)
+        case process.Outcome.LIMITED:
+            assert ended.limit is not None
+            return Ending.SCRIPT_FAILED, EXIT_LIMITED, _LIMITS[ended.limit]
     if ended.exit_code == 0:
         return Ending.SUCCEEDED, 0, None
     return Ending.SCRIPT_FAILED, ended.exit_code, _failed(ended)

@@ -15,7 +15,7 @@ from trainyard.runner.errors import SetupError
 
 REQUIREMENTS_FILE = "pip-requirements.txt"
 # Raised when environments are built in another way, so that no old one is taken for a new one.
-_BUILD = 1
+_BUILD = 2
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _PINNED = re.compile(r"^[A-Za-z0-9._-]+(\[[^]]*])?\s*==\s*[^*,\s]+(\s*;.*)?(\s+--hash=\S+)*$")
 # What points into the repository would be kept for other commits too, where it says something else.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainyard.model.request import RunRequest
@@ -15,6 +13,9 @@ from trainyard.model.spec import AIM_ARGUMENT, OUTPUT_ARGUMENT, Scalar
 from trainyard.model.text import Text
 from trainyard.runner import process
 from trainyard.runner.errors import SetupError
+from trainyard.runner.isolation import Access, Jail, Started, lacking
+from trainyard.runner.limits import Limit, Watch
+from trainyard.runner.shipping import LogShipper
 from trainyard.runner.stop import Stop
 from trainyard.runner.tail import Tail
 from trainyard.runner.workspace import Workspace
@@ -35,6 +36,9 @@ class Ended:
     """As a shell counts: 128 and the signal's number where a signal ended it."""
     signal: int | None
     last_lines: list[str]
+    limit: Limit | None = None
+    """What it used too much of, where that ended it."""
+    isolation: dict[str, str | None] = field(default_factory=dict)
 
 
 def boot_file(request: RunRequest, code: Path) -> Path:
@@ -75,6 +79,9 @@ def environment(
         **request.spec.env,
         "PATH": os.pathsep.join([str(python.parent), outer.get("PATH", os.defpath)]),
         "HOME": str(workspace.home),
+        # The user may have no name in this image; programs ask these before they ask the system.
+        "USER": "script",
+        "LOGNAME": "script",
         "TMPDIR": str(workspace.temporary),
         "PYTHONUNBUFFERED": "1",
         "TRAINYARD_RUN_ID": request.run_id,
@@ -93,38 +100,72 @@ class Script:
     """Seconds."""
     stop_grace: float
     """Seconds from SIGTERM to SIGKILL after a stop was asked for."""
+    jail: Jail
+    access: Access
+    disk_bytes: int
+    memory_bytes: int
 
-    def run(self, stop: Stop, write: Callable[[bytes], None]) -> Ended:
-        """Run it to its end, handing over what it prints as it comes. Nothing of it is left when this returns."""
+    def run(self, stop: Stop, log: LogShipper) -> Ended:
+        """Run it to its end, handing over what it prints as it comes. Nothing of it is left when this returns.
+
+        SetupError where it may not be started because it cannot be isolated.
+        """
         before = process.children()
-        launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(os.getpid())]
-        started = subprocess.Popen(
-            [*launcher, *self.command],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        tail = Tail()
-        pump = threading.Thread(target=_pump, args=(started, write, tail), name="output", daemon=True)
-        pump.start()
+        hears, prints = os.pipe()
         try:
-            outcome = process.wait(started, stop, self.timeout)
+            started = self.jail.start(
+                self.command,
+                self.folder,
+                self.environment,
+                self.access,
+                output=prints,
+                shared_memory_bytes=self.memory_bytes // 2,
+            )
+        except BaseException:
+            os.close(hears)
+            raise
         finally:
-            # An outcome other than the end: the script gets its grace. In every case its group goes with it.
-            process.end_group(started, self.stop_grace if stop.requested else TIMEOUT_GRACE_SECONDS)
-            process.end_strays(before)
+            os.close(prints)
+        if (warning := lacking(started)) is not None:
+            log.say(warning)
+        tail = Tail()
+        pump = threading.Thread(target=_pump, args=(hears, log.write, tail), name="output", daemon=True)
+        pump.start()
+        limit = self._guard(started, stop, before)
         pump.join(_DRAIN_SECONDS)
-        code = started.returncode
-        return Ended(outcome, 128 - code if code < 0 else code, -code if code < 0 else None, tail.lines())
+        code = started.process.returncode
+        return Ended(
+            outcome=limit[0],
+            exit_code=128 - code if code < 0 else code,
+            signal=-code if code < 0 else None,
+            last_lines=tail.lines(),
+            limit=limit[1],
+            isolation=started.isolation,
+        )
+
+    def _guard(self, started: Started, stop: Stop, before: set[int]) -> tuple[process.Outcome, Limit | None]:
+        """Wait for its end, or bring it about. In every case all that it started goes with it."""
+        watch = Watch(started.process.pid, self.access.writable, self.disk_bytes, self.memory_bytes)
+        reached: list[Limit] = []
+
+        def exceeds() -> bool:
+            limit = watch.reached()
+            reached.extend([limit] if limit else [])
+            return bool(reached)
+
+        grace = TIMEOUT_GRACE_SECONDS
+        try:
+            outcome = process.wait(started.process, stop, self.timeout, exceeds)
+            # What is over its limit would only go on taking.
+            grace = 0.0 if outcome is process.Outcome.LIMITED else grace
+        finally:
+            self.jail.end(started, self.stop_grace if stop.requested else grace, before)
+        return outcome, reached[0] if reached else None
 
 
-def _pump(started: subprocess.Popen[bytes], write: Callable[[bytes], None], tail: Tail) -> None:
-    assert started.stdout is not None
-    with started.stdout:
-        while data := os.read(started.stdout.fileno(), _READ_BYTES):
+def _pump(hears: int, write: Callable[[bytes], None], tail: Tail) -> None:
+    with os.fdopen(hears, "rb", buffering=0) as printed:
+        while data := printed.read(_READ_BYTES):
             tail.add(data)
             write(data)
 

@@ -117,4 +117,5 @@ def _failure(status: JobStatus, result: AttemptResult | None) -> FailureReason:
         kind = "setup"
     elif result.ending is Ending.TIMED_OUT:
         kind = "timeout"
+    kind = result.kind or kind
     return FailureReason(kind=kind, message=result.reason or message, last_lines=result.last_lines)

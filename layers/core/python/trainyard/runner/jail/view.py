@@ -1,0 +1,74 @@
+"""The root that a script sees: the system to read, its own folders to write, and nothing else of the machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from trainyard.runner.jail import linux
+from trainyard.runner.jail.plan import Plan
+
+# The system itself. What holds people's and services' own things is not among them: /root, /home, /var, /run, /srv.
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/sys")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+# What an accelerator is spoken to through; which of them there are is the container's matter.
+_ACCELERATORS = ("nvidia*", "davinci*", "devmm_svm", "hisi_hdc", "kfd", "dri")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+
+
+def enter(plan: Plan) -> None:
+    """Change into that root for good. The process is in mount and process namespaces of its own; OSError if not."""
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    root = plan.root
+    linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=16m")
+    for path in _SYSTEM:
+        _show(root, path, read_only=True, devices=False)
+    resolver = os.path.realpath("/etc/resolv.conf")
+    if plan.network and not resolver.startswith("/etc/"):
+        _show(root, resolver, read_only=True, devices=False)
+    if plan.temporary:
+        # Before the others, which may lie below the machine's own /tmp.
+        _show(root, plan.temporary, read_only=False, devices=False, place="/tmp")  # noqa: S108 - the script's own
+    for path in sorted(plan.readable):
+        _show(root, path, read_only=True, devices=False)
+    for path in sorted(plan.writable):
+        _show(root, path, read_only=False, devices=False)
+    _devices(root, plan.shared_memory_bytes)
+    Path(root, "proc").mkdir()
+    linux.mount("proc", f"{root}/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    linux.pivot_into(root)
+    # The root itself last: until now places for mounts were made in it.
+    kept = linux.MS_NOSUID | linux.MS_NODEV
+    linux.mount("none", "/", None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | kept)
+
+
+def _show(root: str, path: str, *, read_only: bool, devices: bool, place: str | None = None) -> None:
+    source, target = Path(path), Path(root + (place or path))
+    if source.is_symlink():  # /bin -> usr/bin
+        with suppress(FileExistsError):
+            target.symlink_to(source.readlink())
+        return
+    if not source.exists():
+        return
+    if source.is_dir():
+        target.mkdir(mode=0o755, parents=True, exist_ok=True)
+    elif not target.exists():
+        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        target.touch()
+    linux.bind(path, str(target))
+    linux.restrict(str(target), read_only=read_only, devices=devices)
+
+
+def _devices(root: str, shared_memory_bytes: int) -> None:
+    place = Path(root, "dev")
+    place.mkdir()
+    linux.mount("tmpfs", str(place), "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
+    found = [path for pattern in _ACCELERATORS for path in sorted(Path("/dev").glob(pattern))]
+    for device in [*(Path("/dev", name) for name in _DEVICES), *found]:
+        _show(root, str(device), read_only=False, devices=True)
+    for name, text in _LINKS.items():
+        (place / name).symlink_to(text)
+    (place / "shm").mkdir()
+    size = f",size={shared_memory_bytes}" if shared_memory_bytes else ""
+    linux.mount("tmpfs", str(place / "shm"), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777{size}")

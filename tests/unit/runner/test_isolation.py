@@ -1,0 +1,273 @@
+"""Scripts that try what they must not. Each is a real script under the real runner; each fails, and the run says why.
+
+Once as where the runner may do all that root can, and has namespaces; once as in a container where it is root but has
+no right to namespaces, which is how AWS Batch runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from unit.runner.rig import RUN_ID, Rig, processes_with
+
+from trainyard.logs.failure import FailureFinder
+from trainyard.model.result import AttemptResult, Ending
+from trainyard.model.run import FailureReason
+from trainyard.runner.isolation import PROTECTIONS
+from trainyard.runner.users import INSTALLER
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can give a script another user"
+)
+LIMIT_SECONDS = 60
+# Root without the one capability that makes namespaces: what Docker gives a container.
+CONTAINER = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+
+
+@pytest.fixture(scope="module")
+def open_cache() -> Iterator[Path]:
+    """Where there are no namespaces, the script's user must be able to reach the cache."""
+    folder = Path(tempfile.mkdtemp(prefix="trainyard-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["namespaces", "container"])
+def place(request: pytest.FixtureRequest, rig: Rig, open_cache: Path) -> Rig:
+    """A rig whose runner has namespaces, or has none."""
+    if request.param == "container":
+        rig.cache, rig.prefix = open_cache, CONTAINER
+        # The interpreter that runs the tests may lie in root's own home.
+        rig.outer["PATH"] = os.pathsep.join(["/usr/local/bin", "/usr/bin", rig.outer["PATH"]])
+        if not _container_is_possible():
+            pytest.skip("needs setpriv, and a Python 3.11 in /usr")
+    return rig
+
+
+def _container_is_possible() -> bool:
+    asked = [*CONTAINER, "setpriv", "--reuid", str(INSTALLER), "--clear-groups", "python3.11", "-c", ""]
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    try:
+        return subprocess.run(asked, env=environment, check=False, timeout=LIMIT_SECONDS).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def attempt(rig: Rig, script: str, **environment: str) -> AttemptResult:
+    """Run it where isolation is required."""
+    rig.request(script, output=False)
+    rig.start(TRAINYARD_ISOLATION="required", **environment).wait(LIMIT_SECONDS)
+    return rig.result()
+
+
+def failure(rig: Rig, result: AttemptResult) -> FailureReason:
+    """What the run's page will say: the runner's own word, or what the log tells."""
+    if result.kind is not None:
+        assert result.reason is not None
+        return FailureReason(kind=result.kind, message=result.reason)
+    finder = FailureFinder()
+    finder.feed(rig.printed().encode())
+    reason = finder.reason(result.exit_code, result.signal)
+    assert reason is not None, rig.printed()
+    return reason
+
+
+def test_every_protection_is_given_and_named(place: Rig) -> None:
+    result = attempt(place, "print('ran')")
+    assert result.ending is Ending.SUCCEEDED, result
+    assert set(result.isolation) == set(PROTECTIONS)
+    assert None not in result.isolation.values()
+    assert "not isolated" not in place.log().decode()
+
+
+def test_script_is_nobody_with_no_way_to_become_more(place: Rig) -> None:
+    result = attempt(
+        place,
+        """
+import os
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+print(os.getuid() >= 10001, os.getgroups(), status["NoNewPrivs"], {status[c] for c in status if c.startswith("Cap")})
+os.setuid(0)
+""",
+    )
+    nothing = "0" * 16
+    assert place.printed().splitlines()[0].startswith("True [")
+    assert f"1 {{'{nothing}'}}" in place.printed()
+    assert "PermissionError: [Errno 1]" in failure(place, result).message.en
+
+
+def test_reading_the_environment_of_the_runner(place: Rig) -> None:
+    script = """
+import glob
+for file in glob.glob("/proc/[0-9]*/environ"):
+    try:
+        text = open(file, "rb").read()
+    except OSError:
+        continue
+    assert b"secret-of-the-runner" not in text, file
+open("/proc/%d/environ" % RUNNER).read()
+"""
+    # The test knows the number that a script could only guess.
+    result = attempt(place, script.replace("RUNNER", str(os.getpid())))
+    reason = failure(place, result)
+    assert reason.kind == "script"
+    assert "/environ" in reason.message.en
+    assert "secret-of-the-runner" not in place.log().decode()
+
+
+def test_reading_files_of_the_runner_and_of_other_runs(place: Rig) -> None:
+    other = place.cache / "work" / "other"
+    other.mkdir(parents=True, exist_ok=True)
+    other.chmod(0o710)
+    (other / "secret").write_text("of another run")
+    script = """
+import os, sys
+work = os.path.dirname(os.path.dirname(os.path.dirname(os.getcwd())))
+own = os.path.dirname(os.path.dirname(os.getcwd()))
+def refused(act, *what):
+    try:
+        act(*what)
+    except OSError as error:
+        return True
+    return False
+print(refused(open, work + "/other/secret"), refused(open, own + "/log"), refused(os.listdir, work + "/../content"))
+print(refused(os.mkdir, work + "/mine"), refused(open, "/etc/shadow"), refused(open, "/usr/x", "w"))
+print(os.listdir(work))
+"""
+    attempt(place, script)
+    shutil.rmtree(other)
+    assert place.printed().splitlines()[:2] == ["True True True", "True True True"]
+
+
+def test_the_metadata_service(place: Rig) -> None:
+    script = """
+import urllib.request
+urllib.request.urlopen("http://169.254.169.254/latest/meta-data/iam/security-credentials/", timeout=5)
+"""
+    reason = failure(place, attempt(place, script))
+    assert reason.kind == "no_network"
+    assert "operator" in reason.message.en
+
+
+def test_the_network_and_the_bucket_of_all_runs(place: Rig) -> None:
+    """The bucket's server of this test listens on this very machine, where every other process reaches it."""
+    script = f"import urllib.request; urllib.request.urlopen({place.endpoint + '/runs/runs/'!r}, timeout=5)"
+    reason = failure(place, attempt(place, script))
+    assert reason.kind in ("no_network", "script")
+    assert "Connection refused" in reason.message.en or "Network is unreachable" in reason.message.en
+
+
+def test_the_operator_may_open_the_network(place: Rig) -> None:
+    script = f"import urllib.request; print(urllib.request.urlopen({place.endpoint + '/runs?list-type=2'!r}).status)"
+    result = attempt(place, script, TRAINYARD_NETWORK="open")
+    assert place.printed() == "200\n"
+    assert result.isolation["network"] == "opened by the operator"
+
+
+def test_a_fork_bomb(place: Rig) -> None:
+    script = """
+import os, time
+while True:
+    if os.fork() == 0:
+        time.sleep(600)
+"""
+    result = attempt(place, script, TRAINYARD_MAX_PROCESSES="200")
+    assert failure(place, result).kind == "too_many_processes"
+
+
+def test_one_large_file(place: Rig) -> None:
+    script = """
+with open("large", "wb") as file:
+    while True:
+        file.write(bytes(1 << 20))
+"""
+    result = attempt(place, script, TRAINYARD_MAX_DISK_BYTES=str(20 << 20))
+    assert failure(place, result).kind == "no_space"
+
+
+def test_many_files_that_fill_the_disk(place: Rig) -> None:
+    script = """
+import itertools, time
+for number in itertools.count():
+    with open(f"/tmp/{number}", "wb") as file:
+        file.write(bytes(4 << 20))
+    time.sleep(0.02)
+"""
+    if place.prefix:
+        script = script.replace('f"/tmp/', 'os.environ["TMPDIR"] + f"/').replace("import ", "import os, ")
+    result = attempt(place, script, TRAINYARD_MAX_DISK_BYTES=str(20 << 20))
+    assert (result.ending, result.kind) == (Ending.SCRIPT_FAILED, "no_space")
+
+
+def test_more_memory_than_the_flavor_has(place: Rig) -> None:
+    script = """
+import time
+kept = []
+while True:
+    kept.append(b"x" * (16 << 20))
+    time.sleep(0.01)
+"""
+    result = attempt(place, script, TRAINYARD_MAX_MEMORY_BYTES=str(600 << 20))
+    assert (result.ending, result.kind) == (Ending.SCRIPT_FAILED, "out_of_memory")
+
+
+def test_surviving_its_own_end(place: Rig) -> None:
+    script = """
+import os, signal, sys, time
+for turn in range(5):
+    if os.fork() == 0:
+        os.setsid()
+        for number in range(1, 65):
+            try: signal.signal(number, signal.SIG_IGN)
+            except (OSError, ValueError): pass
+        if os.fork() == 0:
+            os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)", "survivor-of-isolation"])
+        os._exit(0)
+time.sleep(0.3)
+"""
+    assert attempt(place, script).ending is Ending.SUCCEEDED
+    assert processes_with("survivor-of-isolation") == []
+
+
+def test_a_link_in_the_output_does_not_lead_the_runner_out(place: Rig) -> None:
+    script = """
+import os, sys
+os.symlink("/etc/shadow", sys.argv[2] + "/stolen")
+os.symlink("/proc/self/environ", sys.argv[2] + "/environ")
+os.mkfifo(sys.argv[2] + "/pipe")
+"""
+    place.request(script)
+    place.start(TRAINYARD_ISOLATION="required").wait(LIMIT_SECONDS)
+    assert place.result().outputs == []
+    assert [entry.key for entry in place.objects.find(f"runs/{RUN_ID}/output/")] == []
+
+
+def test_where_a_required_protection_is_missing_nothing_is_started(rig: Rig) -> None:
+    """Somebody who is not root, where nobody but root may make namespaces."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv, of util-linux")
+    rig.prefix = [*CONTAINER, "unshare", "--user", "--map-user=1234"] if shutil.which("unshare") else []
+    result = _as_somebody(rig, "required")
+    assert result.ending is Ending.SETUP_FAILED
+    assert "cannot isolate" in str(result.reason)
+    assert rig.printed() == ""
+
+
+def _as_somebody(rig: Rig, isolation: str) -> AttemptResult:
+    rig.request("print('ran')", output=False)
+    rig.start(TRAINYARD_ISOLATION=isolation).wait(LIMIT_SECONDS)
+    return rig.result()
+
+
+def test_a_misspelt_setting_takes_no_protection_off(rig: Rig) -> None:
+    rig.request("print('ran')", output=False)
+    assert rig.start(TRAINYARD_NETWORK="opened").wait(LIMIT_SECONDS) != 0
+    assert list(rig.objects.find(f"runs/{RUN_ID}/attempts/")) == []
