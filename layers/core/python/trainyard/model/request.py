@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import hashlib
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from trainyard.model.repository import Sha
 from trainyard.model.spec import RunSpec
@@ -20,9 +21,28 @@ class InputFile(BaseModel):
     path: str
     """Relative to the input's folder; just the file's name where the input is a single file."""
     size: int = Field(ge=0)
-    sha256: Sha256
+    """Bytes."""
+    sha256: Sha256 | None = None
+    """None where nobody has computed it: an object of another bucket. Then `etag` says which one is meant."""
     key: str
     """Its object in the bucket."""
+    bucket: str = ""
+    """Empty: the platform's own."""
+    etag: str = ""
+    """S3's entity tag, quotes included, where there is no SHA-256."""
+
+    @model_validator(mode="after")
+    def _identified(self) -> Self:
+        if self.sha256 is None and not self.etag:
+            raise ValueError("an input file needs its SHA-256 or its entity tag")
+        return self
+
+    @property
+    def content_id(self) -> str:
+        """64 hex digits that no other content has: the SHA-256, or one of the object's name, entity tag and size."""
+        if self.sha256 is not None:
+            return self.sha256
+        return hashlib.sha256("\0".join((self.bucket, self.key, self.etag, str(self.size))).encode()).hexdigest()
 
 
 class PinnedInput(BaseModel):
@@ -35,7 +55,7 @@ class PinnedInput(BaseModel):
     source: str
     """`dataset demo/digits`, `run run-...`: for people."""
     revision: str | None = None
-    """The commit that a repository's revision meant at validation."""
+    """The commit that a repository's revision meant at validation; of S3 objects a digest over their entity tags."""
     is_file: bool
     """A single file is passed as that file, otherwise the folder is passed."""
     files: list[InputFile]

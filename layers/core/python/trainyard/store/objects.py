@@ -26,6 +26,8 @@ class StoredObject:
     size: int
     """Bytes."""
     modified: datetime
+    etag: str = ""
+    """S3's entity tag, quotes included: another content has another one."""
 
 
 class ObjectMissingError(KeyError):
@@ -46,6 +48,10 @@ class Objects:
 
             self._given = s3()
         return self._given
+
+    def of_bucket(self, bucket: str) -> Objects:
+        """The objects of another bucket, asked for by the same client."""
+        return Objects(bucket, self._s3)
 
     def put(
         self, key: str, data: bytes, content_type: str = "application/octet-stream", *, if_absent: bool = False
@@ -104,7 +110,7 @@ class Objects:
             arguments["MaxKeys"] = min(left or 1000, 1000)
             page = self._s3.list_objects_v2(**arguments)
             for entry in page.get("Contents", []):
-                yield StoredObject(entry["Key"], entry["Size"], entry["LastModified"])
+                yield StoredObject(entry["Key"], entry["Size"], entry["LastModified"], entry["ETag"])
                 left = left - 1 if left is not None else None
             if not page.get("IsTruncated"):
                 return
