@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from trainyard.model import lifecycle
-from trainyard.model.events import run_event_name
+from trainyard.model.events import EventName, run_event_name
 from trainyard.model.finding import FindingCount
 from trainyard.model.lifecycle import JobPhase, Observation
 from trainyard.model.run import FailureReason, Job, Origin, Run, RunState
-from trainyard.model.spec import RunSpec
+from trainyard.model.spec import Machines, RunSpec
 from trainyard.model.text import Text
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=90)
-SPEC = RunSpec(boot_file="train.py", framework="python-cpu", flavor="cpu")
+SPEC = RunSpec(boot_file="train.py", framework="python-cpu", flavor="cpu", machines=Machines.SPOT_FIRST)
 FAILURE = FailureReason(kind="platform", message=Text(en="no", zh="否"))
 PHASES = st.sampled_from(list(JobPhase))
 FINAL = st.sampled_from([RunState.FAILED, RunState.STOPPED, RunState.TIMED_OUT])
@@ -41,6 +41,9 @@ class RunMachine(RuleBasedStateMachine):
         self.history = [self.run]
         self.now = START
         self.jobs: list[str] = []
+        self.void: set[str] = set()
+        """Jobs that ended because no machine came, and that were given up for another."""
+        self.held = False
         self.stop_wished = False
 
     def _set(self, run: Run) -> None:
@@ -52,9 +55,22 @@ class RunMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
+    @property
+    def live(self) -> list[str]:
+        return [job for job in self.jobs if job not in self.void]
+
+    @rule(over_budget=st.booleans())
+    def admit(self, over_budget: bool) -> None:
+        if self.run.state is RunState.REQUESTED:
+            self.held = over_budget
+        hold = Text(en="too much", zh="超出") if over_budget else None
+        self._set(lifecycle.admit(self.run, SPEC, "a" * 40, FindingCount(), self.now, hold=hold))
+
     @rule()
-    def admit(self) -> None:
-        self._set(lifecycle.admit(self.run, SPEC, "a" * 40, FindingCount(), self.now))
+    def approve(self) -> None:
+        if self.run.state is RunState.ADMITTED:
+            self.held = False
+        self._set(lifecycle.approve(self.run, "boss", self.now))
 
     @rule()
     def reject(self) -> None:
@@ -64,29 +80,64 @@ class RunMachine(RuleBasedStateMachine):
     def submit(self, submitter: str) -> None:
         """What `submission.submit` does, one submitter at a time, as the conditional write makes sure."""
         self._set(lifecycle.claim_submission(self.run, submitter, self.now, LEASE))
-        if self.run.state is not RunState.ADMITTED or self.run.claim is None or self.run.claim.token != submitter:
+        if not self._may_submit(submitter):
             return
-        if not self.jobs:
+        if not self.live:
             if self.run.stop is not None:
                 self._set(lifecycle.stop_unsubmitted(self.run, submitter, self.now))
                 return
-            self.jobs.append("job-1")
-        self._set(lifecycle.submitted(self.run, Job(backend="aws_batch", id=self.jobs[0]), self.now))
+            self._make_job()
+        self._set(lifecycle.submitted(self.run, Job(backend="aws_batch", id=self.live[0]), self.now))
 
     @rule(submitter=st.sampled_from(["one", "two"]))
     def die_while_submitting(self, submitter: str) -> None:
         """The job is made and the function dies before it can say so."""
         self._set(lifecycle.claim_submission(self.run, submitter, self.now, LEASE))
-        holds = self.run.claim is not None and self.run.claim.token == submitter
-        if self.run.state is RunState.ADMITTED and holds and not self.jobs and self.run.stop is None:
-            self.jobs.append("job-1")
+        if self._may_submit(submitter) and not self.live and self.run.stop is None:
+            self._make_job()
+
+    @rule(submitter=st.sampled_from(["one", "two"]))
+    def claim_and_die(self, submitter: str) -> None:
+        self._set(lifecycle.claim_submission(self.run, submitter, self.now, LEASE))
+
+    def _may_submit(self, submitter: str) -> bool:
+        return self.run.awaits_submission and self.run.claim is not None and self.run.claim.token == submitter
+
+    def _make_job(self) -> None:
+        assert not self.held, "nothing is submitted before somebody approved it"
+        self.jobs.append(f"job-{len(self.jobs) + 1}")
+
+    @rule()
+    def no_machine_comes(self) -> None:
+        """What `tracking.track` does when a queue's time limit ends a job."""
+        if not self.live:
+            return
+        job = self.live[0]
+        before = self.run
+        self._set(lifecycle.fall_back(self.run, job, self.now))
+        if self.run is not before:
+            self.void.add(job)
+            assert run_event_name(before, self.run) is EventName.RUN_ADMITTED
+            return
+        ended = RunState.STOPPED if self.run.stop else RunState.FAILED
+        seen = Observation(job_id=job, attempt=1, phase=JobPhase.FAILED, at=self.now, ended_as=ended)
+        self._set(lifecycle.observe(self.run, seen))
+
+    @rule(phase=PHASES, ended=FINAL)
+    def late_word_of_a_void_job(self, phase: JobPhase, ended: RunState) -> None:
+        for job in self.void:
+            seen = Observation(
+                job_id=job, attempt=1, phase=phase, at=self.now, ended_as=ended if phase is JobPhase.FAILED else None
+            )
+            assert lifecycle.observe(self.run, seen) is self.run
+            assert lifecycle.submitted(self.run, Job(backend="aws_batch", id=job), self.now) is self.run
 
     @rule(phase=PHASES, attempt=st.integers(1, 3), ended=FINAL)
     def backend_speaks(self, phase: JobPhase, attempt: int, ended: RunState) -> None:
-        if not self.jobs:
+        if not self.live:
             return
         seen = Observation(
-            job_id=self.jobs[0],
+            job_id=self.live[0],
             attempt=attempt,
             phase=phase,
             at=self.now,
@@ -99,11 +150,14 @@ class RunMachine(RuleBasedStateMachine):
     def stop(self) -> None:
         if not self.run.state.is_final:
             self.stop_wished = True
+        before = self.run
         self._set(lifecycle.request_stop(self.run, "demo", self.now))
+        if self.run.state is RunState.STOPPED and not before.state.is_final:
+            assert not self.live, "a job that goes on costing money was forgotten"
 
     @rule()
     def refuse(self) -> None:
-        if not self.jobs:
+        if not self.live:
             self._set(lifecycle.fail_submission(self.run, FAILURE, self.now))
 
     @rule()
@@ -121,9 +175,16 @@ class RunMachine(RuleBasedStateMachine):
 
     @invariant()
     def never_two_jobs(self) -> None:
-        assert len(self.jobs) <= 1
+        assert len(self.live) <= 1
+        assert len(self.jobs) <= 2
         if self.run.job is not None:
-            assert self.run.job.id == self.jobs[0]
+            assert self.run.job.id == self.live[0]
+
+    @invariant()
+    def what_waits_for_approval_has_no_job(self) -> None:
+        if self.held:
+            assert not self.jobs
+            assert self.run.claim is None
 
     @invariant()
     def a_stop_is_never_lost(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trainyard.compute import batch_waiting
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus, SubmissionRefusedError
 from trainyard.model.lifecycle import JobPhase
+from trainyard.model.money import GRACE
 from trainyard.model.run import Job
 from trainyard.model.settings import Settings, settings
 from trainyard.model.spec import Machines, Priority
@@ -18,8 +19,6 @@ from trainyard.model.text import Text
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
-# Behind the script's own time limit, so that the runner has time to upload what the script left.
-GRACE = timedelta(minutes=10)
 _SHORTEST_TIMEOUT = timedelta(seconds=60)
 _PHASES = {
     "SUBMITTED": JobPhase.QUEUED,

@@ -19,7 +19,7 @@ from trainyard.model.request import PinnedInput, RunRequest
 from trainyard.model.run import Origin, Run, RunState, Transition
 from trainyard.model.spec import RUN_NAME, RunSpec
 from trainyard.model.text import Text
-from trainyard.store import State, layout
+from trainyard.store import State, layout, spending
 from trainyard.store.objects import ObjectMissingError
 from trainyard.store.table import AlreadyThereError
 
@@ -141,6 +141,7 @@ def _create(
         ref=request.ref,
         rerun_of=rerun_of,
         spec=request.spec,
+        estimate=spending.estimate_of(state.table, project, request.name, request.spec),
         timeline=[Transition(state=RunState.REQUESTED, attempt=0, at=now)],
         created_at=now,
         updated_at=now,

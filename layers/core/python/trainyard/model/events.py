@@ -86,7 +86,10 @@ _EVENT_OF_STATE = {
 def run_event_name(old: Run | None, new: Run) -> EventName | None:
     """The one event that the change from `old` to `new` is, or None where nobody needs to hear of it."""
     if old is None or (old.state, old.attempt, old.nudges) != (new.state, new.attempt, new.nudges):
-        return _EVENT_OF_STATE[new.state]
+        # What has lost its job to a lack of spot machines is to be submitted, as what was just admitted is.
+        return EventName.RUN_ADMITTED if new.awaits_submission else _EVENT_OF_STATE[new.state]
+    if new.awaits_submission and (old.awaits_approval or old.fallback != new.fallback):
+        return EventName.RUN_ADMITTED
     if old.stop is None and new.stop is not None:
         return EventName.RUN_STOP_REQUESTED
     if old.logs != new.logs and new.logs.state is not FacetState.NONE:

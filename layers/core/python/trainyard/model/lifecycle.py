@@ -12,11 +12,13 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.finding import FindingCount
+from trainyard.model.money import Approval, Cost, Estimate
 from trainyard.model.repository import Sha
 from trainyard.model.run import (
     Claim,
     EvaluationFacet,
     FailureReason,
+    Fallback,
     Job,
     LogsFacet,
     Run,
@@ -24,7 +26,7 @@ from trainyard.model.run import (
     StopRequest,
     Transition,
 )
-from trainyard.model.spec import RunSpec
+from trainyard.model.spec import Machines, RunSpec
 from trainyard.model.text import Text
 
 
@@ -55,6 +57,7 @@ class Observation(BaseModel):
     waiting: Text | None = None
     started_at: datetime | None = None
     """When the attempt began to run, where the backend says so with a later phase."""
+    cost: Cost | None = None
 
 
 _STATE_OF_PHASE = {
@@ -66,11 +69,42 @@ _STATE_OF_PHASE = {
 }
 
 
-def admit(run: Run, spec: RunSpec, commit: Sha, findings: FindingCount, at: datetime) -> Run:
-    """Validation found no error: the run may be submitted. One that was stopped meanwhile stays stopped."""
+def admit(
+    run: Run,
+    spec: RunSpec,
+    commit: Sha,
+    findings: FindingCount,
+    at: datetime,
+    *,
+    estimate: Estimate | None = None,
+    hold: Text | None = None,
+) -> Run:
+    """Validation found no error: the run may be submitted, with `hold` only after somebody approved it.
+
+    One that was stopped meanwhile stays stopped.
+    """
     if run.state is not RunState.REQUESTED:
         return run
-    return _move(run, RunState.ADMITTED, at, spec=spec, commit=commit, findings=findings)
+    approval = Approval(reason=hold) if hold else None
+    return _move(
+        run,
+        RunState.ADMITTED,
+        at,
+        spec=spec,
+        commit=commit,
+        findings=findings,
+        estimate=estimate or run.estimate,
+        approval=approval,
+        waiting=hold,
+    )
+
+
+def approve(run: Run, by: str, at: datetime) -> Run:
+    """Somebody agrees to what it costs: it may be submitted."""
+    if not run.awaits_approval:
+        return run
+    assert run.approval is not None
+    return _change(run, at, approval=run.approval.model_copy(update={"by": by, "at": at}), waiting=None)
 
 
 def reject(run: Run, findings: FindingCount, at: datetime, commit: Sha | None = None) -> Run:
@@ -86,7 +120,7 @@ def claim_submission(run: Run, token: str, at: datetime, lease: timedelta) -> Ru
     The caller holds the claim if `token` is in the run that was stored. A claim whose lease has run out belongs to a
     function that died: it may be taken over, because whoever takes it looks the job's name up before submitting.
     """
-    if run.state is not RunState.ADMITTED:
+    if not run.awaits_submission:
         return run
     if run.claim is not None and run.claim.token != token and at < run.claim.at + lease:
         return run
@@ -95,16 +129,39 @@ def claim_submission(run: Run, token: str, at: datetime, lease: timedelta) -> Ru
 
 def submitted(run: Run, job: Job, at: datetime) -> Run:
     """The backend took the job. It may have said more about it already, so only the job is noted then."""
-    if run.job is not None:
+    if run.job is not None or _is_void(run, job.id):
         return run
     if run.state is not RunState.ADMITTED:
         return run if run.state.is_final else _change(run, at, job=job, claim=None)
     return _move(run, RunState.QUEUED, at, job=job, claim=None, attempt=1)
 
 
+def fall_back(run: Run, job_id: str, at: datetime) -> Run:
+    """Its job was ended because no spot machine came. Where the user chose so, an on-demand machine is tried next.
+
+    It stays in its queue, as the user sees it: another job takes the place of the one that never ran. One that ran
+    and lost its machine does not fall back, because the new job would count its attempts from 1 again.
+    """
+    chosen = run.spec is not None and run.spec.machines is Machines.SPOT_FIRST and run.attempt <= 1
+    waiting = run.state is RunState.QUEUED and run.job is not None and run.job.id == job_id
+    if not (chosen and waiting) or run.fallback is not None or run.stop is not None:
+        return run
+    return _change(run, at, job=None, claim=None, fallback=Fallback(job_id=job_id, at=at), waiting=_FELL_BACK)
+
+
+def _is_void(run: Run, job_id: str) -> bool:
+    return run.fallback is not None and run.fallback.job_id == job_id
+
+
+_FELL_BACK = Text(
+    en="No spot machine came in time, so it waits for an on-demand one now.",
+    zh="等待期内没有可用的竞价机器，现改为等待按需机器。",
+)
+
+
 def observe(run: Run, seen: Observation) -> Run:
     """The backend's word on the run's job. Older attempts, other jobs and steps back are ignored."""
-    if run.state.is_final or (run.job is not None and run.job.id != seen.job_id):
+    if run.state.is_final or (run.job is not None and run.job.id != seen.job_id) or _is_void(run, seen.job_id):
         return run
     state = seen.ended_as or _STATE_OF_PHASE[seen.phase]
     if (seen.attempt, state.rank) < (run.attempt, run.state.rank):
@@ -119,7 +176,9 @@ def observe(run: Run, seen: Observation) -> Run:
         waiting=seen.waiting,
         exit_code=seen.exit_code,
         failure=seen.failure,
-        claim=None,
+        cost=seen.cost or run.cost,
+        # A submission that is under way has still to note its job, unless that has ended already.
+        claim=None if state.is_final or run.job is not None else run.claim,
     )
 
 
@@ -141,7 +200,9 @@ def request_stop(run: Run, by: str, at: datetime) -> Run:
     if run.state.is_final or run.stop is not None:
         return run
     stop = StopRequest(by=by, at=at)
-    nothing_submitted = run.state is RunState.REQUESTED or (run.state is RunState.ADMITTED and run.claim is None)
+    nothing_submitted = (
+        run.state is RunState.REQUESTED or run.awaits_approval or (run.awaits_submission and run.claim is None)
+    )
     if nothing_submitted:
         return _move(run, RunState.STOPPED, at, stop=stop)
     return _change(run, at, stop=stop)
@@ -150,14 +211,14 @@ def request_stop(run: Run, by: str, at: datetime) -> Run:
 def stop_unsubmitted(run: Run, token: str, at: datetime) -> Run:
     """The holder of the claim looked, found no job, and a stop is wished: it ends without one."""
     holds_claim = run.claim is not None and run.claim.token == token
-    if run.state is not RunState.ADMITTED or run.stop is None or not holds_claim:
+    if not run.awaits_submission or run.stop is None or not holds_claim:
         return run
     return _move(run, RunState.STOPPED, at, claim=None)
 
 
 def fail_submission(run: Run, failure: FailureReason, at: datetime) -> Run:
     """The backend refused the job for good."""
-    if run.state is not RunState.ADMITTED:
+    if not run.awaits_submission:
         return run
     return _move(run, RunState.FAILED, at, claim=None, failure=failure)
 

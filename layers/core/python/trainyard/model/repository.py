@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from trainyard.model.budget import Budget
+
 FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}/[A-Za-z0-9][A-Za-z0-9._-]{0,98}")
 FullName = Annotated[str, StringConstraints(pattern=rf"^{FULL_NAME.pattern}$", max_length=160)]
 """`owner/name`, as every git host spells it."""
@@ -53,6 +55,8 @@ class Repository(BaseModel):
     visibility: Visibility = Visibility.PRIVATE
     licence: str = ""
     description: str = ""
+    budget: Budget | None = None
+    """What a project's runs may cost without anybody's approval."""
     created_at: datetime
     removed_at: datetime | None = None
     """When its owner removed it; the row goes last, when nothing else is left."""

@@ -8,8 +8,9 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.model.finding import FindingCount
+from trainyard.model.money import Approval, Cost, Estimate
 from trainyard.model.repository import FullName, Sha
-from trainyard.model.spec import RunSpec
+from trainyard.model.spec import Machines, RunSpec
 from trainyard.model.text import Text
 
 
@@ -88,6 +89,16 @@ class Claim(BaseModel):
     at: datetime
 
 
+class Fallback(BaseModel):
+    """No spot machine came for its first job in time, so that it is submitted once more, to on-demand machines."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job_id: str
+    """The job that never ran. Whatever is heard of it later is void."""
+    at: datetime
+
+
 class StopRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -162,6 +173,13 @@ class Run(BaseModel):
     job: Job | None = None
     waiting: Text | None = None
     """Why it is not running yet, and what would change that."""
+    estimate: Estimate | None = None
+    """What it may cost."""
+    cost: Cost | None = None
+    """What it did cost; while it runs, the attempts that have ended."""
+    approval: Approval | None = None
+    """For a run over its project's budget: whether somebody agreed."""
+    fallback: Fallback | None = None
     stop: StopRequest | None = None
     failure: FailureReason | None = None
     exit_code: int | None = None
@@ -176,6 +194,23 @@ class Run(BaseModel):
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+
+    @property
+    def awaits_approval(self) -> bool:
+        return self.state is RunState.ADMITTED and self.approval is not None and self.approval.pending
+
+    @property
+    def awaits_submission(self) -> bool:
+        """There is no job that could run: one is to be made. True also while a submission is under way."""
+        if self.awaits_approval:
+            return False
+        fell_back = self.state is RunState.QUEUED and self.job is None and self.fallback is not None
+        return self.state is RunState.ADMITTED or fell_back
+
+    @property
+    def machines(self) -> Machines:
+        """Which machines its present or next job is for."""
+        return Machines.ON_DEMAND if self.spec is None or self.fallback is not None else self.spec.machines
 
     def reached(self, state: RunState) -> datetime | None:
         """When it first reached `state`."""

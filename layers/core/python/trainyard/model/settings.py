@@ -15,6 +15,7 @@ class Settings(BaseModel):
 
     table: str = Field("", description="Name of the DynamoDB table.")
     bucket: str = Field("", description="Name of the S3 bucket.")
+    region: str = Field("us-east-1", description="AWS region that the stack is in: its prices are shown.")
     bus: str = Field("", description="Name of the EventBridge bus.")
     secrets_prefix: str = Field("/trainyard", description="Prefix of the SSM parameters that hold secrets.")
     public_url: str = Field("", description="Address under which people reach the API; empty: taken from the request.")

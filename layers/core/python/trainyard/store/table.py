@@ -357,6 +357,11 @@ class Table:
         return Page(rows, _write_cursor(last) if last else None)
 
 
+def deleted_project(project: str) -> str:
+    """What a project's deleted runs are listed under."""
+    return f"DELETED#{project}"
+
+
 def row_of(image: dict[str, Any] | None) -> Run | Push | Check | None:
     """The run, push or check in a stream record's image; None for other rows and for no image."""
     if not image:
@@ -417,7 +422,7 @@ def _item(kind: str, pk: str, project: str, sort: str, document: BaseModel) -> d
 
 def _run_item(run: Run) -> dict[str, Any]:
     # A deleted run keeps its row for the record of what was paid for, but no list shows it.
-    project = f"DELETED#{run.project}" if run.deleted_at else run.project
+    project = deleted_project(run.project) if run.deleted_at else run.project
     item = _item("run", f"RUN#{run.id}", project, run.id, run)
     item |= {"version": {"N": str(run.version)}, "state": {"S": run.state.value}}
     if not run.state.is_final:

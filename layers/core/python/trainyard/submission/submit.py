@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from trainyard.compute.contract import ComputeBackend, JobRequest, SubmissionRefusedError
 from trainyard.model import lifecycle
 from trainyard.model.catalogue import Catalogue, Flavor, Framework, load_catalogue
-from trainyard.model.run import FailureReason, Job, Run, RunState
+from trainyard.model.run import FailureReason, Job, Run
 from trainyard.store import State
 
 # Longer than the function's own time limit: a claim that has run out belongs to a function that is dead.
@@ -33,7 +33,7 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
     """
     at = now or datetime.now(UTC)
     run = state.table.change_run(run_id, lambda known: lifecycle.claim_submission(known, token, at, LEASE))
-    if run is None or run.state is not RunState.ADMITTED:
+    if run is None or not run.awaits_submission:
         return run
     if run.claim is None or run.claim.token != token:
         raise ClaimedElsewhereError(run_id)
@@ -58,7 +58,7 @@ def stop_run(state: State, run_id: str, token: str, backends: Backends, now: dat
     run = state.table.run(run_id)
     if run is None or run.stop is None or run.state.is_final:
         return run
-    if run.state is RunState.ADMITTED:
+    if run.awaits_submission:
         # A submission was under way when the stop was asked for. Whether it made a job is found out like this.
         return submit_run(state, run_id, token, backends, now)
     framework, flavor = _choice(run, load_catalogue())
@@ -85,14 +85,13 @@ def _request(run: Run, framework: Framework, flavor: Flavor) -> JobRequest:
         accelerators=flavor.accelerators,
         timeout=run.spec.timeout,
         retries=run.spec.retries,
-        machines=run.spec.machines,
+        machines=run.machines,
         priority=run.spec.priority,
     )
 
 
 def _job_of(run: Run, flavor: Flavor, backend: ComputeBackend) -> Job | None:
-    assert run.spec is not None, "only a run with a spec is admitted"
-    return backend.find_by_name(run.id, flavor.queue, run.spec.machines)
+    return backend.find_by_name(run.id, flavor.queue, run.machines)
 
 
 def _choice(run: Run, catalogue: Catalogue) -> tuple[Framework, Flavor]:

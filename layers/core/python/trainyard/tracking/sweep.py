@@ -49,6 +49,7 @@ def _mend(state: State, run: Run, backends: Callable[[str], ComputeBackend], at:
             after = track_job(state, status, at)
             done.moved += after is not None and after.version != run.version
         return
-    if run.state in (RunState.REQUESTED, RunState.ADMITTED) and at - run.updated_at > STANDSTILL:
+    unmoved = run.state is RunState.REQUESTED or run.awaits_submission
+    if unmoved and at - run.updated_at > STANDSTILL:
         state.table.change_run(run.id, lambda known: lifecycle.nudge(known, at))
         done.nudged += 1

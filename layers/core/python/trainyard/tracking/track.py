@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 
 from trainyard.compute.contract import JobEnd, JobStatus
 from trainyard.model import lifecycle
+from trainyard.model.catalogue import load_catalogue
 from trainyard.model.lifecycle import JobPhase, Observation
+from trainyard.model.money import Cost, cost
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FailureReason, Run, RunState
+from trainyard.model.settings import settings
 from trainyard.model.text import Text
 from trainyard.store import State
 from trainyard.store.layout import result_key
@@ -49,6 +52,23 @@ _FAILURES = {
         "setup",
         Text(en="The container could not be started.", zh="容器无法启动。"),
     ),
+    JobEnd.NO_CAPACITY: (
+        "capacity",
+        Text(
+            en="AWS had no machine of this flavor for as long as a run may wait; nothing was charged. Choose another "
+            "flavor or `machines: spot_first`, or run it again later.",
+            zh="在允许的等待时间内，AWS 没有该规格的机器；未产生费用。"
+            "请换用其他规格或 `machines: spot_first`，或稍后重新运行。",
+        ),
+    ),
+    JobEnd.IMPOSSIBLE: (
+        "capacity",
+        Text(
+            en="No machine of this queue is large enough; nothing was charged. Choose a smaller flavor, or ask the "
+            "operator to raise the maximum of vCPUs.",
+            zh="该队列中没有足够大的机器；未产生费用。请选择更小的规格，或请管理员提高 vCPU 上限。",
+        ),
+    ),
 }
 
 
@@ -58,6 +78,10 @@ def track_job(state: State, status: JobStatus, at: datetime | None = None) -> Ru
     run = state.table.run(status.run_id)
     if run is None or run.state.is_final:
         return run
+    if status.end is JobEnd.NO_CAPACITY:
+        fallen = state.table.change_run(run.id, lambda known: lifecycle.fall_back(known, status.job.id, seen_at))
+        if fallen is not None and fallen.fallback is not None:
+            return fallen
     seen = _observation(status, seen_at, run, _result(state.objects, status))
     return state.table.change_run(status.run_id, lambda known: lifecycle.observe(known, seen))
 
@@ -80,6 +104,7 @@ def _observation(status: JobStatus, at: datetime, run: Run, result: AttemptResul
         at=at,
         waiting=status.waiting,
         started_at=status.started_at,
+        cost=_cost(run, status),
     )
     if status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
         return seen
@@ -92,6 +117,13 @@ def _observation(status: JobStatus, at: datetime, run: Run, result: AttemptResul
             "failure": _failure(status, result) if failed else None,
         }
     )
+
+
+def _cost(run: Run, status: JobStatus) -> Cost | None:
+    flavor = load_catalogue().flavor(run.spec.flavor) if run.spec is not None else None
+    if run.spec is None or flavor is None:
+        return None
+    return cost(run.spec, flavor, settings().region, status.seconds)
 
 
 def _final_state(status: JobStatus, run: Run, result: AttemptResult | None) -> RunState:

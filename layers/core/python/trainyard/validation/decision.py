@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from trainyard.model.finding import Finding, FindingCount
+from trainyard.model.money import Estimate
 from trainyard.model.request import PinnedInput, RunRequest
 from trainyard.model.settings import settings
 from trainyard.model.spec import RunSpec
-from trainyard.store import State, layout
+from trainyard.model.text import Text
+from trainyard.store import State, layout, spending
 from trainyard.validation.engine import documented, ordered
 
 
@@ -40,6 +43,25 @@ class Decision:
     @property
     def admitted(self) -> bool:
         return self.spec is not None and self.count.errors == 0
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an admitted run may cost, and why it has to wait for somebody's approval, if it has to."""
+
+    estimate: Estimate | None = None
+    hold: Text | None = None
+
+
+def price_of(state: State, project: str, decision: Decision, now: datetime, beside: float = 0.0) -> Price:
+    """`beside`: US dollars of runs that are admitted together with this one."""
+    if not decision.admitted:
+        return Price()
+    assert decision.spec is not None
+    repository = state.table.repository(project)
+    estimate = spending.estimate_of(state.table, project, decision.name, decision.spec)
+    budget = repository.budget if repository else None
+    return Price(estimate, spending.hold_of(state.table, project, budget, estimate, now, beside))
 
 
 def findings_document(findings: list[Finding]) -> dict[str, object]:

@@ -9,12 +9,11 @@ from trainyard.model.ids import new_run_id
 from trainyard.model.lifecycle import admit, reject
 from trainyard.model.repository import Push, Repository, RepositoryKind
 from trainyard.model.run import Origin, Run, RunState, Transition
-from trainyard.model.spec import RunSpec
 from trainyard.model.text import Text
 from trainyard.store import State
 from trainyard.store.table import MAX_RUNS_PER_PUSH
 from trainyard.validation.checkout import Fetched, Unavailable, fetched_repository
-from trainyard.validation.decision import Decision, store_decision
+from trainyard.validation.decision import Decision, Price, price_of, store_decision
 from trainyard.validation.engine import CheckedCommit, check_commit, check_run
 from trainyard.validation.fetch import fetch_history
 from trainyard.validation.inputs import pin_inputs
@@ -59,10 +58,12 @@ def _decide(state: State, push: Push, repository: Repository, fetched: Fetched) 
     if len(names) > MAX_RUNS_PER_PUSH:
         decision = Decision(NAMELESS_RUN, [*checked.findings, _too_many(checked.run_file.path)])
         return [_record(state, push, repository, decision, None)]
-    return [
-        _record(state, push, repository, _decision(state, repository, fetched, checked, name), fetched)
-        for name in names
-    ]
+    runs: list[Run] = []
+    for name in names:
+        decision = _decision(state, repository, fetched, checked, name)
+        committed = sum(run.estimate.most_usd for run in runs if run.estimate and not run.awaits_approval)
+        runs.append(_record(state, push, repository, decision, fetched, committed))
+    return runs
 
 
 def _started(push: Push, fetched: Fetched, checked: CheckedCommit) -> list[str]:
@@ -84,15 +85,24 @@ def _decision(state: State, repository: Repository, fetched: Fetched, checked: C
     return Decision(name, findings, spec, pinning.inputs)
 
 
-def _record(state: State, push: Push, repository: Repository, decision: Decision, fetched: Fetched | None) -> Run:
-    """The run as it will be stored, its objects written."""
+def _record(
+    state: State,
+    push: Push,
+    repository: Repository,
+    decision: Decision,
+    fetched: Fetched | None,
+    committed: float = 0.0,
+) -> Run:
+    """The run as it will be stored, its objects written. `committed`: USD of the push's runs before it."""
     run_id = new_run_id(push.received_at, f"{push.id}:{decision.name}")
     code = fetched.code() if fetched is not None and decision.admitted else None
     store_decision(state, run_id, push.repository, decision, code)
-    return _run(push, repository, decision, run_id, decision.spec)
+    now = datetime.now(UTC)
+    price = price_of(state, push.repository, decision, now, committed)
+    return _run(push, repository, decision, run_id, price, now)
 
 
-def _run(push: Push, repository: Repository, decision: Decision, run_id: str, spec: RunSpec | None) -> Run:
+def _run(push: Push, repository: Repository, decision: Decision, run_id: str, price: Price, now: datetime) -> Run:
     requested = Run(
         id=run_id,
         name=decision.name,
@@ -102,15 +112,16 @@ def _run(push: Push, repository: Repository, decision: Decision, run_id: str, sp
         commit=push.commit,
         ref=push.ref,
         push_id=push.id,
-        spec=spec,
+        spec=decision.spec,
         timeline=[Transition(state=RunState.REQUESTED, attempt=0, at=push.received_at)],
         created_at=push.received_at,
         updated_at=push.received_at,
     )
-    now = datetime.now(UTC)
     if decision.admitted:
-        assert spec is not None
-        return admit(requested, spec, push.commit, decision.count, now)
+        assert decision.spec is not None
+        return admit(
+            requested, decision.spec, push.commit, decision.count, now, estimate=price.estimate, hold=price.hold
+        )
     return reject(requested, decision.count, now)
 
 

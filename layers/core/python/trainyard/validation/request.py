@@ -9,7 +9,7 @@ from trainyard.model.run import Run, RunState
 from trainyard.model.spec import RunSpec
 from trainyard.store import State
 from trainyard.validation.checkout import Fetched, Unavailable, fetched_repository
-from trainyard.validation.decision import Decision, store_decision
+from trainyard.validation.decision import Decision, price_of, store_decision
 from trainyard.validation.engine import check_repository, check_run
 from trainyard.validation.inputs import as_pinned_before, pin_inputs
 from trainyard.validation.listing import store_listing
@@ -60,12 +60,13 @@ def _decide(state: State, run: Run, decision: Decision, fetched: Fetched | None)
     store_decision(state, run.id, run.project, decision, code)
     now = datetime.now(UTC)
     commit = fetched.commit if fetched is not None else None
+    price = price_of(state, run.project, decision, now)
 
     def change(current: Run) -> Run:
         if decision.admitted:
             assert decision.spec is not None
             assert commit is not None
-            return admit(current, decision.spec, commit, decision.count, now)
+            return admit(current, decision.spec, commit, decision.count, now, estimate=price.estimate, hold=price.hold)
         return reject(current, decision.count, now, commit)
 
     return state.table.change_run(run.id, change)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainyard.intake.budgets import set_budget
 from trainyard.intake.ownership import RepositoryChanges, add_member, change_repository, remove_member
 from trainyard.intake.permissions import readable_repository, require_scope
 from trainyard.intake.problems import checked_user
 from trainyard.intake.removal import remove_repository
 from trainyard.intake.repositories import NewRepository, create_repository, renew_webhook_secret
 from trainyard.intake.webhooks import Webhook
+from trainyard.model.budget import Budget
 from trainyard.model.repository import RepositoryKind, Scope
 from trainyard.web.errors import in_language
 from trainyard.web.messages import Answer
@@ -77,6 +79,12 @@ def put_member(call: Call) -> Answer:
 def delete_member(call: Call) -> Answer:
     remove_member(call.state, call.repository, call.place["user"], call.token)
     return Answer(204)
+
+
+@route("PUT", "/v1/projects/{owner}/{name}/budget", takes=Budget, gives=RepositoryView)
+def change_budget(call: Call) -> Answer:
+    """What the project's runs may cost without anybody's approval; an empty budget is none."""
+    return Answer(200, view(set_budget(call.state, call.repository, call.token, body(call, Budget))))
 
 
 @route("POST", "/v1/projects/{owner}/{name}/webhook-secret", gives=RenewedWebhook)

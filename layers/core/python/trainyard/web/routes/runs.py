@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trainyard.intake.budgets import Quotation, approve_run, quote
 from trainyard.intake.commands import delete_run, stop_run
 from trainyard.intake.form import read_form
 from trainyard.intake.permissions import readable_repository
@@ -24,6 +25,16 @@ def start_run(call: Call) -> Answer:
     return Answer(201, view(run), {"location": f"/v1/runs/{run.id}"})
 
 
+@route("POST", "/v1/projects/{owner}/{name}/estimate", takes=SubmitRun, gives=Quotation, form=True)
+def estimate_run(call: Call) -> Answer:
+    """What a run would cost, and whether it would have to wait for approval. Nothing is started.
+
+    The body is that of a run to be started.
+    """
+    wanted = read_form(call.request.body) if call.request.is_form else body(call, SubmitRun)
+    return Answer(200, quote(call.state, call.repository, call.token, wanted).model_dump(mode="json"))
+
+
 @route("GET", "/v1/projects/{owner}/{name}/runs", gives=RunList, query=PAGED)
 def list_runs(call: Call) -> Answer:
     project = readable_repository(call.state.table, call.repository, call.token)
@@ -40,6 +51,12 @@ def show_run(call: Call) -> Answer:
 @route("POST", "/v1/runs/{run}/stop", status=202, gives=RunView)
 def stop(call: Call) -> Answer:
     return Answer(202, view(stop_run(call.state, call.place["run"], call.token)))
+
+
+@route("POST", "/v1/runs/{run}/approve", gives=RunView)
+def approve(call: Call) -> Answer:
+    """Agree to what a run costs that is over its project's budget; for the project's owner and for operators."""
+    return Answer(200, view(approve_run(call.state, call.place["run"], call.token)))
 
 
 @route("POST", "/v1/runs/{run}/rerun", status=201, takes=RunChanges, gives=RunView)

@@ -1,0 +1,124 @@
+"""What a run may cost, what it did cost, and when somebody has to agree to it first. Pure.
+
+Only machines are counted: they are nearly all of it. Prices are the list's, of the day that the catalogue names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict
+
+from trainyard.model.budget import Budget
+from trainyard.model.catalogue import Flavor, Price
+from trainyard.model.spec import Machines, RunSpec
+from trainyard.model.text import Text
+
+# Behind the script's own time limit, so that the runner has time to upload what the script left.
+GRACE = timedelta(minutes=10)
+
+
+class Estimate(BaseModel):
+    """What a run may cost, in US dollars. A spot machine costs less; how much less nobody knows before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    region: str
+    usd_per_hour: float
+    price_date: str
+    """The day the price was read off."""
+    most_usd: float
+    """All attempts, each to its time limit."""
+    expected_usd: float | None = None
+    """The median of what the project's former runs of this name took on this flavor; None where there are none."""
+    past_runs: int = 0
+
+
+class Cost(BaseModel):
+    """What a run did cost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: float
+    """That machines worked for it, in all attempts. Waiting is free."""
+    usd: float | None = None
+    """None where the price of the region is not known."""
+    at_most: bool = False
+    """It may have run on spot machines: this is what on-demand ones would have cost."""
+
+
+class Approval(BaseModel):
+    """A run that costs more than its project's budget: nothing is submitted before somebody approves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: Text
+    by: str | None = None
+    at: datetime | None = None
+
+    @property
+    def pending(self) -> bool:
+        return self.by is None
+
+
+def estimate(spec: RunSpec, flavor: Flavor, region: str, past_seconds: Sequence[float] = ()) -> Estimate | None:
+    """None where the flavor has no price in that region."""
+    price = flavor.prices.get(region)
+    if price is None:
+        return None
+    longest = (spec.timeout + GRACE).total_seconds() * (spec.retries + 1)
+    return Estimate(
+        region=region,
+        usd_per_hour=price.usd_per_hour,
+        price_date=price.date,
+        most_usd=dollars(longest, price),
+        expected_usd=dollars(median(past_seconds), price) if past_seconds else None,
+        past_runs=len(past_seconds),
+    )
+
+
+def cost(spec: RunSpec, flavor: Flavor, region: str, seconds: float) -> Cost:
+    price = flavor.prices.get(region)
+    usd = dollars(seconds, price) if price else None
+    return Cost(seconds=seconds, usd=usd, at_most=spec.machines is not Machines.ON_DEMAND and seconds > 0)
+
+
+def dollars(seconds: float, price: Price) -> float:
+    return round(seconds / 3600 * price.usd_per_hour, 4)
+
+
+def needs_approval(budget: Budget | None, of_run: Estimate | None, spent_usd: float) -> Text | None:
+    """Why the run has to wait for somebody's approval, None if it need not.
+
+    `spent_usd`: what the project's runs of this month cost so far, those that have not ended at the most they may.
+    """
+    if budget is None or budget.limits_nothing:
+        return None
+    if of_run is None:
+        return Text(
+            en="Its cost is not known (no price for this flavor here) and the project has a budget. " + _APPROVE.en,
+            zh="费用未知（此处没有该规格的价格），而项目设有预算。" + _APPROVE.zh,
+        )
+    most = of_run.most_usd
+    if budget.per_run_usd is not None and most > budget.per_run_usd:
+        return Text(
+            en=f"It may cost up to {most:.2f} USD, more than the project's {budget.per_run_usd:.2f} USD for one run. "
+            f"{_APPROVE.en}",
+            zh=f"费用最高可达 {most:.2f} 美元，超过项目单次训练预算 {budget.per_run_usd:.2f} 美元。{_APPROVE.zh}",
+        )
+    if budget.per_month_usd is not None and spent_usd + most > budget.per_month_usd:
+        return Text(
+            en=f"It may cost up to {most:.2f} USD; with {spent_usd:.2f} USD of this month that is more than the "
+            f"project's {budget.per_month_usd:.2f} USD. {_APPROVE.en}",
+            zh=f"费用最高可达 {most:.2f} 美元，加上本月的 {spent_usd:.2f} 美元，"
+            f"超过项目月度预算 {budget.per_month_usd:.2f} 美元。{_APPROVE.zh}",
+        )
+    return None
+
+
+_APPROVE = Text(
+    en="Its project's owner or an operator can approve it; a shorter timeout or a smaller flavor costs less.",
+    zh="请项目所有者或管理员批准；缩短时限或换用更小的规格可降低费用。",
+)
