@@ -47,22 +47,33 @@ MINUTES = 60 * 24 * 30
 IMAGE_GB = 0.15  # compressed, an estimate: a slim base, Python packages, git or uv
 
 
+# Requests to SQS that cost nothing in any account, every month and for good.
+FREE_REQUESTS = 1_000_000
+USD_PER_REQUEST = PRICES["sqs requests"].usd
+MOST_POLLERS = 5
+
+
 def _queue(properties: Properties) -> float:
     """A function's queue is polled while it is empty: three long polls a minute by each of Lambda's pollers.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: two pollers, five where the concurrency has
-    a maximum. Dead letters are polled by nobody.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: five of them, "as few as 2" where traffic is
+    low, but not where the concurrency has a maximum. Dead letters are polled by nobody.
     """
+    return _polls(properties) * USD_PER_REQUEST
+
+
+def _polls(properties: Properties, pollers: int = 2) -> int:
+    """Long polls a month of a function's queue, each of 20 seconds."""
     if "RedrivePolicy" not in properties:
-        return 0.0
+        return 0
     name = properties["QueueName"]["Fn::Sub"].rpartition("-")[2]
     (function,) = [
         each
         for each in properties_of("AWS::Serverless::Function").values()
         if each["FunctionName"]["Fn::Sub"].endswith(f"-{name}")
     ]
-    pollers = 5 if "ScalingConfig" in function["Events"]["Message"]["Properties"] else 2
-    return pollers * 3 * MINUTES * PRICES["sqs requests"].usd
+    bounded = "ScalingConfig" in function["Events"]["Message"]["Properties"]
+    return (MOST_POLLERS if bounded else pollers) * 3 * MINUTES
 
 
 def _function(properties: Properties) -> float:
@@ -110,6 +121,13 @@ def test_every_resource_is_free_at_rest_or_has_a_price(path: str, name: str, kin
 
 def test_the_idle_bill_is_below_one_dollar() -> None:
     assert sum(bill(alarms=False).values()) < 1.00
+
+
+def test_the_idle_bill_where_lambda_never_polls_less() -> None:
+    """Nobody promises the two pollers: with five everywhere it is this, less the requests that are free."""
+    polls = sum(_polls(queue, MOST_POLLERS) for queue in properties_of("AWS::SQS::Queue").values())
+    rest = sum(price for kind, price in bill(alarms=False).items() if kind != "AWS::SQS::Queue")
+    assert rest + max(polls - FREE_REQUESTS, 0) * USD_PER_REQUEST < 1.60
 
 
 def test_alarms_cost_at_most_one_dollar_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,11 +11,15 @@ import pytest
 from batch_fixture import batch
 from builders import NOW, a_run
 
-from trainyard.compute.contract import ComputeBackend, JobRequest
+from trainyard.compute.contract import ComputeBackend, JobRequest, JobStatus
 from trainyard.model import lifecycle
-from trainyard.model.run import Job, RunState
+from trainyard.model.lifecycle import JobPhase
+from trainyard.model.money import Approval
+from trainyard.model.run import Fallback, Job, RunState
+from trainyard.model.text import Text
 from trainyard.store import State
 from trainyard.submission.submit import LEASE, ClaimedElsewhereError, stop_run, submit_run
+from trainyard.tracking.track import track_job
 
 RUN = "run-1"
 
@@ -130,3 +135,61 @@ def test_what_is_not_admitted_is_left_alone(yard: Yard) -> None:
     assert run.version == 0
     assert submit_run(yard.state, "run-9", "one", lambda _: yard.backend, NOW) is None
     assert yard.jobs() == []
+
+
+def test_what_waits_for_approval_is_not_submitted(yard: Yard) -> None:
+    held = Approval(reason=Text(en="too much", zh="超出"))
+    yard.state.table.change_run(RUN, lambda run: run.model_copy(update={"approval": held}))
+    assert yard.submit().state is RunState.ADMITTED
+    assert yard.jobs() == []
+    yard.state.table.change_run(RUN, lambda run: lifecycle.approve(run, "boss", NOW))
+    assert yard.submit().state is RunState.QUEUED
+    assert len(yard.jobs()) == 1
+
+
+def test_no_spot_machine_means_an_on_demand_one(state: State) -> None:
+    """From the queue's time limit to the second job: 600 of Batch's seconds in 0.6 of ours."""
+    with batch(second=0.001) as (server, backend, client):
+        yard = Yard(state, backend, client)
+        spec = {**a_run().spec.model_dump(), "flavor": "cpu-small", "machines": "spot_first"}  # type: ignore[union-attr]
+        state.table.create_run(a_run("run-2", state=RunState.ADMITTED, spec=spec))
+        server.starve("cpu")
+        first = submit_run(state, "run-2", "one", lambda _: yard.backend, NOW)
+        assert first is not None
+        assert first.job is not None
+        assert first.job.queue.endswith("/cpu-spotfirst")
+        status = wait_for_the_end(backend, first.job)
+        fallen = track_job(state, status, NOW)
+        assert fallen is not None
+        assert fallen.awaits_submission
+        server.starve("cpu", starved=False)
+        for token in ("two", "two", "three"):
+            second = submit_run(state, "run-2", token, lambda _: yard.backend, NOW)
+        assert second is not None
+        assert second.job is not None
+        assert (second.state, second.job.queue.endswith("/cpu")) == (RunState.QUEUED, True)
+        ended = track_job(state, wait_for_the_end(backend, second.job), NOW)
+        assert ended is not None
+        assert ended.state is RunState.SUCCEEDED
+        assert ended.cost is not None
+        assert ended.cost.seconds > 0
+        assert track_job(state, status, NOW) == ended
+
+
+def test_a_stop_while_it_falls_back_submits_nothing(yard: Yard) -> None:
+    gone = Fallback(job_id="job-1", at=NOW)
+    change = {"state": RunState.QUEUED, "attempt": 1, "fallback": gone}
+    yard.state.table.change_run(RUN, lambda run: run.model_copy(update=change))
+    yard.wish_stop()
+    assert yard.submit().state is RunState.STOPPED
+    assert yard.jobs() == []
+
+
+def wait_for_the_end(backend: ComputeBackend, job: Job) -> JobStatus:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        status = backend.describe(job)
+        if status is not None and status.phase in (JobPhase.SUCCEEDED, JobPhase.FAILED):
+            return status
+        time.sleep(0.02)
+    pytest.fail(f"{job.id} did not end")

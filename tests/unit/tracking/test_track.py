@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from builders import NOW, a_run
+from builders import NOW, a_run, a_spec
 
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobStatus
 from trainyard.model import lifecycle
@@ -13,6 +13,7 @@ from trainyard.model.events import EventName, run_event_name
 from trainyard.model.lifecycle import JobPhase
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import Job, RunState
+from trainyard.model.spec import Machines
 from trainyard.model.text import Text
 from trainyard.store import State
 from trainyard.store.layout import result_key
@@ -120,6 +121,55 @@ def test_the_result_is_that_of_the_attempt_that_ended(queued: State) -> None:
     assert (run.attempt, run.state, run.exit_code) == (2, RunState.FAILED, 9)
 
 
+def test_the_bill_is_that_of_all_attempts(queued: State) -> None:
+    track_job(queued, status(JobPhase.RUNNING, attempt=2, seconds=3600.0), NOW)
+    run = track_job(queued, status(JobPhase.FAILED, attempt=2, end=JobEnd.HOST, seconds=7200.0), NOW)
+    assert run is not None
+    assert run.cost is not None
+    assert (run.cost.seconds, run.cost.usd) == (7200.0, 1.0584)
+
+
+def test_what_never_ran_costs_nothing(queued: State) -> None:
+    run = track_job(queued, status(JobPhase.FAILED, end=JobEnd.IMPOSSIBLE), NOW)
+    assert run is not None
+    assert run.cost is not None
+    assert run.failure is not None
+    assert (run.cost.usd, run.failure.kind) == (0, "capacity")
+
+
+def spot_first(state: State, **changes: object) -> None:
+    spec = a_spec(machines="spot_first")
+    state.table.create_run(a_run("run-1", state=RunState.QUEUED, job=JOB, attempt=1, spec=spec, **changes))
+
+
+def test_without_a_spot_machine_it_is_to_be_submitted_again(state: State) -> None:
+    spot_first(state)
+    before = state.table.run("run-1")
+    run = track_job(state, status(JobPhase.FAILED, end=JobEnd.NO_CAPACITY), NOW)
+    assert run is not None
+    assert (run.state, run.job, run.machines) == (RunState.QUEUED, None, Machines.ON_DEMAND)
+    assert run.awaits_submission
+    assert run_event_name(before, run) is EventName.RUN_ADMITTED
+    assert track_job(state, status(JobPhase.FAILED, end=JobEnd.NO_CAPACITY), NOW) == run
+    assert sweep_runs(state, lambda _: StandIn(None), NOW + STANDSTILL + timedelta(seconds=1)).nudged == 1
+
+
+def test_a_stop_wins_over_falling_back(state: State) -> None:
+    spot_first(state)
+    state.table.change_run("run-1", lambda run: lifecycle.request_stop(run, "demo", NOW))
+    run = track_job(state, status(JobPhase.FAILED, end=JobEnd.NO_CAPACITY), NOW)
+    assert run is not None
+    assert run.state is RunState.STOPPED
+
+
+def test_who_chose_spot_alone_is_told(queued: State) -> None:
+    run = track_job(queued, status(JobPhase.FAILED, end=JobEnd.NO_CAPACITY), NOW)
+    assert run is not None
+    assert run.state is RunState.FAILED
+    assert run.failure is not None
+    assert "no machine of this flavor" in run.failure.message.en
+
+
 class StandIn(ComputeBackend):
     """A backend that only describes."""
 
@@ -134,7 +184,7 @@ class StandIn(ComputeBackend):
     def submit(self, request: object) -> Job:
         raise NotImplementedError
 
-    def find_by_name(self, run_id: str, queue: str) -> Job | None:
+    def find_by_name(self, run_id: str, queue: str, machines: Machines = Machines.ON_DEMAND) -> Job | None:
         raise NotImplementedError
 
     def stop(self, job: Job, reason: str) -> None:
