@@ -1,4 +1,4 @@
-"""The API: a request finds its route, the route makes one call."""
+"""One function serves both: paths under /v1 are the API, all others are pages."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ _LOOK_AGAIN_SECONDS = 1.0
 
 def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """An HTTP API event in, its answer out. Never raises."""
+    path = event.get("rawPath", "")
+    if path != "/v1" and not path.startswith("/v1/"):
+        # On first use: programs that only call the API do not wait for templates.
+        from trainyard.web.pages import handle_page
+
+        return handle_page(event)
     language = preferred_language(event.get("headers") or {})
     return answered(lambda: _routed(read_request(event)), language)
 

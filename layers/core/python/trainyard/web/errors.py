@@ -48,7 +48,7 @@ def answered(act: Callable[[], Answer], language: Language) -> dict[str, Any]:
     try:
         return act().to_gateway()
     except UserError as error:
-        status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+        status = status_of(error)
         headers = {"www-authenticate": 'Basic realm="trainyard", charset="UTF-8"'} if status == 401 else {}
         if "retry_after" in error.details:
             headers["retry-after"] = str(error.details["retry_after"])
@@ -56,6 +56,21 @@ def answered(act: Callable[[], Answer], language: Language) -> dict[str, Any]:
     except Exception:  # whatever it is, the caller gets an answer and the log gets the reason
         logger.exception("unexpected")
         return Answer(500, _body("internal_error", _OURS, {}, language)).to_gateway()
+
+
+def answered_page(act: Callable[[], dict[str, Any]], explain: Callable[[int, Text], dict[str, Any]]) -> dict[str, Any]:
+    """The same for a page: what `act` answers, or a page that explains the error to a person."""
+    try:
+        return act()
+    except UserError as error:
+        return explain(status_of(error), error.message)
+    except Exception:  # as above
+        logger.exception("unexpected")
+        return explain(500, _OURS)
+
+
+def status_of(error: UserError) -> int:
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
 def _body(code: str, message: Text, details: dict[str, object], language: Language) -> dict[str, object]:

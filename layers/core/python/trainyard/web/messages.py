@@ -34,10 +34,17 @@ class Request:
     """Network address that it came from."""
     public_url: str
     """Root under which the caller reached us."""
+    raw_query: str = ""
+    """For parameters that come several times, of which `query` has the last."""
+    cookies: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_form(self) -> bool:
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+    def every(self, name: str) -> list[str]:
+        """All values of a parameter of the query, in their order."""
+        return [value for key, value in parse_qsl(self.raw_query, keep_blank_values=True) if key == name]
 
     def number(self, name: str, default: int, largest: int) -> int:
         """A whole number of the query from 0 to `largest`; InvalidInput if it is none."""
@@ -123,11 +130,22 @@ def read_request(event: dict[str, Any], max_body: int = MAX_BODY_BYTES) -> Reque
         method=http["method"],
         path=event["rawPath"],
         query=dict(parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)),
+        raw_query=event.get("rawQueryString") or "",
+        cookies=_cookies(event),
         headers=headers,
         body=body,
         caller=http.get("sourceIp", ""),
         public_url=settings().public_url or _url_of(event, headers),
     )
+
+
+def _cookies(event: dict[str, Any]) -> dict[str, str]:
+    """The first of each name: a browser sends the one with the longest path first."""
+    cookies: dict[str, str] = {}
+    for cookie in event.get("cookies") or []:
+        name, _, value = cookie.partition("=")
+        cookies.setdefault(name.strip(), value.strip())
+    return cookies
 
 
 def _json(body: Any) -> bytes:

@@ -1,0 +1,150 @@
+"""One run: where it stands and why, its log, metrics, verdict, inputs and outputs; stop it, repeat it, delete it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from trainyard.evaluation.run import stored_metrics
+from trainyard.intake.commands import delete_run, stop_run
+from trainyard.intake.submissions import RunChanges, rerun
+from trainyard.logs.live import LogPage, tail
+from trainyard.model.catalogue import load_catalogue
+from trainyard.model.evaluation import Evaluation
+from trainyard.model.finding import Finding
+from trainyard.model.metric import Metrics
+from trainyard.model.request import RunRequest
+from trainyard.model.run import FacetState, Run, RunState
+from trainyard.store import State, layout
+from trainyard.store.objects import ObjectMissingError
+from trainyard.web.pages.answers import PageAnswer
+from trainyard.web.pages.live import live_metrics, settled
+from trainyard.web.pages.plots import figures
+from trainyard.web.pages.routing import Visit, page
+from trainyard.web.pages.runs import branch_of, cost_of, run_times
+from trainyard.web.pages.shown import elapsed
+
+LINES_SHOWN = 200
+OUTPUTS_SHOWN = 50
+_COUNTED = 1000
+
+
+@page("GET", "/runs/{run}")
+def show_run(visit: Visit) -> PageAnswer:
+    run = visit.run()
+    state, repository = visit.state, visit.state.table.repository(run.project)
+    metrics = _metrics(state, run)
+    outputs = _outputs(state, run, OUTPUTS_SHOWN + 1)
+    started, ended = run_times(run)
+    return visit.page(
+        "run.html",
+        run=run,
+        branch=branch_of(run),
+        steps=_steps(run),
+        took=elapsed(started, ended),
+        cost=cost_of(run),
+        settled=settled(run),
+        log=_log(state, run),
+        figures=figures(metrics, visit.language),
+        evaluation=_evaluation(state, run),
+        findings=_findings(state, run),
+        request=_request(state, run),
+        framework=load_catalogue().framework(run.spec.framework) if run.spec else None,
+        flavor=load_catalogue().flavor(run.spec.flavor) if run.spec else None,
+        outputs=outputs[:OUTPUTS_SHOWN],
+        more_outputs=len(outputs) > OUTPUTS_SHOWN,
+        may_command=visit.may_command(repository),
+    )
+
+
+@page("POST", "/runs/{run}/stop")
+def stop(visit: Visit) -> PageAnswer:
+    run = stop_run(visit.state, visit.place["run"], visit.token)
+    return visit.redirect(f"/runs/{run.id}")
+
+
+@page("POST", "/runs/{run}/rerun")
+def run_again(visit: Visit) -> PageAnswer:
+    run = rerun(visit.state, visit.place["run"], visit.token, RunChanges())
+    return visit.redirect(f"/runs/{run.id}")
+
+
+@page("GET", "/runs/{run}/delete")
+def ask_before_deleting(visit: Visit) -> PageAnswer:
+    """What will be lost, before it is."""
+    run = visit.run()
+    outputs = _outputs(visit.state, run, _COUNTED)
+    return visit.page(
+        "delete.html",
+        run=run,
+        outputs=len(outputs),
+        uncounted=len(outputs) == _COUNTED,
+        output_bytes=sum(size for _, size in outputs),
+    )
+
+
+@page("POST", "/runs/{run}/delete")
+def delete(visit: Visit) -> PageAnswer:
+    run = visit.run()
+    delete_run(visit.state, run.id, visit.token)
+    return visit.redirect(f"/projects/{run.project}")
+
+
+def _steps(run: Run) -> list[dict[str, Any]]:
+    """The timeline, each step with how long it lasted; several attempts one after the other."""
+    steps = []
+    for number, step in enumerate(run.timeline):
+        following = run.timeline[number + 1].at if number + 1 < len(run.timeline) else None
+        lasted = None if step.state.is_final else elapsed(step.at, following)
+        steps.append({"state": step.state, "attempt": step.attempt, "at": step.at, "lasted": lasted})
+    return steps
+
+
+def _log(state: State, run: Run) -> LogPage | None:
+    """The end of the log; None for a run that never had one."""
+    if run.state is RunState.REJECTED or run.reached(RunState.QUEUED) is None:
+        return None
+    return tail(state.objects, run.id, LINES_SHOWN)
+
+
+def _metrics(state: State, run: Run) -> Metrics:
+    if run.logs.state is FacetState.DONE:
+        return stored_metrics(state.objects, run.id)
+    return live_metrics(state.objects, run.id) if run.reached(RunState.RUNNING) else Metrics()
+
+
+def _evaluation(state: State, run: Run) -> Evaluation | None:
+    if run.evaluation.state is not FacetState.DONE:
+        return None
+    try:
+        return Evaluation.model_validate_json(state.objects.get(layout.evaluation_key(run.id)))
+    except ObjectMissingError:
+        return None
+
+
+def _findings(state: State, run: Run) -> list[Finding]:
+    if not run.findings.errors and not run.findings.warnings:
+        return []
+    try:
+        document = json.loads(state.objects.get(layout.findings_key(run.id)))
+    except ObjectMissingError:
+        return []
+    return [Finding.model_validate(one) for one in document["findings"]]
+
+
+def _request(state: State, run: Run) -> RunRequest | None:
+    """What it was pinned to; None before it was admitted."""
+    if run.reached(RunState.ADMITTED) is None:
+        return None
+    try:
+        return RunRequest.model_validate_json(state.objects.get(layout.request_key(run.id)))
+    except ObjectMissingError:
+        return None
+
+
+def _outputs(state: State, run: Run, limit: int) -> list[tuple[str, int]]:
+    """Paths and bytes of what the script left."""
+    if run.reached(RunState.RUNNING) is None:
+        return []
+    prefix = layout.output_prefix(run.id)
+    return [(one.key.removeprefix(prefix), one.size) for one in state.objects.find(prefix, None, limit)]
