@@ -61,7 +61,7 @@ def run(pages: State, project: Repository) -> Run:
 
 
 ALL = [
-    "/", "/sign-in", "/catalogue", "/guide", "/guide/rules", "/account", "/repositories/new",
+    "/", "/sign-in", "/catalogue", "/guide", "/account", "/repositories/new",
     "/repositories/new?kind=dataset", "/repositories/ada/lenet5", "/projects/ada/lenet5",
     "/projects/ada/lenet5?state=succeeded&q=lenet", "/projects/ada/lenet5?branch=nothing", "/projects/ada/lenet5/new",
     f"/projects/ada/lenet5/new?from={RUN}", f"/projects/ada/lenet5/compare?run={RUN}&run={OTHER}", f"/runs/{RUN}",

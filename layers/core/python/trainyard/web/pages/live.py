@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from trainyard.evaluation.run import stored_metrics
-from trainyard.logs.live import read_bytes, read_log
+from trainyard.logs.live import load_index, read_bytes, read_log
 from trainyard.logs.metrics import MetricScanner
 from trainyard.model.metric import Metrics
 from trainyard.model.run import FacetState, Run, RunState
@@ -63,8 +63,8 @@ def live_metrics(objects: Objects, run_id: str) -> Metrics:
 
 
 def _blocks(objects: Objects, run_id: str) -> Iterator[bytes]:
-    offset = 0
-    while offset < _SCANNED and (block := read_bytes(objects, run_id, offset, _BLOCK)):
+    offset, index = 0, load_index(objects, run_id)
+    while offset < _SCANNED and (block := read_bytes(objects, run_id, offset, _BLOCK, index)):
         yield block
         offset += len(block)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainyard.logs.live import read_lines
-from trainyard.logs.search import Found, Level, Query, search
+from trainyard.logs.search import Found, Level, Query, one_run, search
 from trainyard.model.errors import InvalidInput
 from trainyard.model.text import Text
 from trainyard.web.pages.answers import PageAnswer
@@ -26,7 +26,7 @@ def show_log(visit: Visit) -> PageAnswer:
     found: Found | None = None
     if query is not None:
         try:
-            found = search(visit.state.objects, [run.id], query, request.query.get("cursor"), _HITS_SHOWN)
+            found = search(visit.state.objects, one_run(run.id), query, request.query.get("cursor"), _HITS_SHOWN)
         except InvalidInput as refused:
             error = refused.message
     shown = read_lines(visit.state.objects, run.id, first, LINES_SHOWN) if found is None else None

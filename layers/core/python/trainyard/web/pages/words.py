@@ -324,9 +324,6 @@ _MORE = _words(
      "项目仓库不接受超过 200 KB 的文件和 Git LFS，大文件请放入模型或数据集仓库。"),
     ("repository.clone.model", "Trainings name this repository as an input model.", "训练时可将此仓库选为输入模型。"),
     ("repository.clone.dataset", "Trainings name this repository as an input data set.", "训练时可将此仓库选为输入数据集。"),
-    ("rules.title", "Rules of validation", "校验规则"),
-    ("rules.how", "What is checked before anything is paid for, and what to do about each finding.",
-     "在产生费用之前检查的内容，以及每个问题的解决方法。"),
 )  # fmt: skip
 
 WORDS: dict[str, Text] = {**_FRAME, **_HOME, **_RUNS, **_FORM, **_MORE}
