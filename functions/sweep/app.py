@@ -8,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from trainyard.compute.registry import backend
+from trainyard.intake.missed import find_missed_pushes
 from trainyard.store import state
 from trainyard.tracking.sweep import sweep_runs
 
@@ -15,7 +16,12 @@ logger = Logger()
 
 
 def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
-    done = asdict(sweep_runs(state(), backend))
-    # The alarm on stuck runs counts this line.
-    logger.info("swept", **done)
+    done: dict[str, Any] = {}
+    try:
+        done |= asdict(sweep_runs(state(), backend))
+    finally:
+        # A backend that cannot be asked keeps nobody's push from being found.
+        done["pushes"] = asdict(find_missed_pushes(state()))
+        # The alarm on stuck runs counts this line.
+        logger.info("swept", **done)
     return done

@@ -70,3 +70,23 @@ def test_the_history_stays_small() -> None:
         assert new
     assert len(ref.moves) == MOVES_KEPT
     assert ref.version == 3 * MOVES_KEPT
+
+
+def test_two_pushes_that_were_heard_of_in_the_wrong_order_leave_the_ref_where_it_is() -> None:
+    a, b, c = COMMITS
+    ref, _, _ = told(a_ref(), b, c, "d-2")
+    ref, _, _ = told(ref, a, b, "d-1")
+    assert ref.points_to(c)
+    # Not so where the second is a push back.
+    ref, _, _ = told(a_ref(), b, c, "d-1")
+    ref, _, _ = told(ref, c, b, "d-2")
+    assert not ref.points_to(c)
+    assert ref.points_to(b)
+
+
+@given(histories())
+def test_in_the_right_order_a_ref_points_to_its_last_commit_alone(path: list[str]) -> None:
+    ref = a_ref()
+    for number, (before, commit) in enumerate(pairwise(path)):
+        ref, _, _ = told(ref, before, commit, f"d-{number}")
+    assert [commit for commit in COMMITS if ref.points_to(commit)] == [path[-1]]

@@ -97,6 +97,7 @@ class GitServer:
         self.root = root
         self.token: str | None = None
         """Asked for as the password of Basic authentication, where it is set."""
+        self.speaks_v2 = True
         self.bytes_sent = 0
         self.requests: list[str] = []
         self.configuration = {"uploadpack.allowFilter": "true", "uploadpack.allowAnySHA1InWant": "true"}
@@ -167,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "CONTENT_LENGTH": str(length),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") if self.rig.speaks_v2 else "",
             },
         )
         head, _, body = done.stdout.partition(b"\r\n\r\n")

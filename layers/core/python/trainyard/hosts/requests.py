@@ -79,6 +79,7 @@ def send(
     method: str,
     largest: int,
     query: str = "",
+    tries: int = TRIES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Reply:
     """One request with a few tries; `largest`: bytes of the answer that are read. The errors of `send_json`.
@@ -90,7 +91,7 @@ def send(
     target = (parts.path or "/") + (f"?{query}" if query else "")
     name = parts.hostname or ""
     reason = ""
-    for attempt in range(TRIES):
+    for attempt in range(tries):
         asked = 0.0
         try:
             reply = _once(method, parts, target, body, {"User-Agent": "trainyard", **headers}, largest)
@@ -106,9 +107,9 @@ def send(
         if asked > _LONGEST_PAUSE_SECONDS:
             # To ask again before that would only lengthen it. The next delivery of the event asks again.
             raise HostUnavailableError(f"{name} asks to wait for {asked:.0f} s: {reason}")
-        if attempt + 1 < TRIES:
+        if attempt + 1 < tries:
             sleep(_pause(attempt, asked))
-    raise HostUnavailableError(f"{name} did not take the request in {TRIES} tries: {reason}")
+    raise HostUnavailableError(f"{name} did not take the request in {tries} tries: {reason}")
 
 
 def _passes(reply: Reply) -> bool:

@@ -123,6 +123,7 @@ def _steps(state: State, repository: Repository) -> Iterator[None]:
     for push in _rows(lambda cursor: state.table.pushes_of(name, 200, cursor)):
         state.table.delete_push(push.id)
         yield
+    state.objects.delete_prefix(layout.refs_prefix(name))
     # A new repository of the name would take its first pushes for old news.
     for ref in _rows(lambda cursor: state.table.refs_of(name, 200, cursor)):
         state.table.delete_ref(name, ref.name)

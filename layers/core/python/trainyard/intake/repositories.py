@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trainyard.hosts.addresses import checked_address
 from trainyard.hosts.registry import host, host_of
 from trainyard.intake.connection import CODECOMMIT, default_branch, host_answers, remember_connection
+from trainyard.intake.missed import watch_from_nothing
 from trainyard.intake.permissions import require_scope, writable_repository
 from trainyard.intake.webhooks import OWN_HOST, Webhook, is_on_our_host, new_secret, prepare_our_host, webhook_for
 from trainyard.model.errors import Conflict, Forbidden, InvalidInput
@@ -100,7 +101,9 @@ def create_repository(
         is_away = found is None
         repository = repository.model_copy(update={"default_branch": wanted.default_branch or found or "main"})
     stored, is_new = _stored(state, repository, keep_branch=not wanted.default_branch)
-    return Created(stored, _set_up(state, stored, wanted.host_token, public_url, is_away=is_away), is_new)
+    is_made_here = not wanted.clone_url and stored.kind is RepositoryKind.PROJECT
+    webhook = _set_up(state, stored, wanted.host_token, public_url, is_made_here=is_made_here, is_away=is_away)
+    return Created(stored, webhook, is_new)
 
 
 def renew_webhook_secret(state: State, full_name: str, token: AccessToken | None, public_url: str) -> Webhook:
@@ -193,8 +196,12 @@ def _stored(state: State, repository: Repository, *, keep_branch: bool) -> tuple
     return repository, True
 
 
-def _set_up(state: State, repository: Repository, host_token: str, public_url: str, *, is_away: bool) -> Webhook | None:
+def _set_up(
+    state: State, repository: Repository, host_token: str, public_url: str, *, is_made_here: bool, is_away: bool
+) -> Webhook | None:
     """Secrets and webhook; what an earlier, half-finished request left is kept. A host that is away is not asked."""
+    if is_made_here:
+        watch_from_nothing(state, repository)
     if is_on_our_host(repository):
         prepare_our_host(state, repository)
         return None

@@ -52,6 +52,17 @@ class Ref(BaseModel):
                 return move
         return None
 
+    def points_to(self, commit: str) -> bool:
+        """Whether the last push left the ref at `commit`, even if an earlier one was heard of after it."""
+        if not self.moves:
+            return False
+        *earlier, last = self.moves
+        if last.commit == commit:
+            return True
+        # It began where nobody had seen the ref, and what came of where it led to was heard of before.
+        is_late = bool(earlier) and last.before != earlier[-1].commit
+        return is_late and any((move.before, move.commit) == (last.commit, commit) for move in earlier)
+
     def moved(self, move: Move) -> Ref:
         """The ref after one more push."""
         return self.model_copy(update={"moves": [*self.moves, move][-MOVES_KEPT:], "version": self.version + 1})

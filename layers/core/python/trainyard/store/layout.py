@@ -103,6 +103,20 @@ def delivery_key(push_id: str) -> str:
     return f"deliveries/{push_id}.json"
 
 
+def refs_key(repository: str) -> str:
+    """Where the repository's branches and tags pointed when the sweep last looked."""
+    return f"{refs_prefix(repository)}seen.json"
+
+
+def refs_prefix(repository: str) -> str:
+    return f"refs/{repository}/"
+
+
+def refs_cursor_key() -> str:
+    """Where the sweep goes on. No repository's: those lie in their owner's folder."""
+    return "refs/cursor.json"
+
+
 def connection_key(digest: str) -> str:
     """Which repository was connected under a clone address; `digest` is of the address."""
     return f"connections/{digest}.json"

@@ -30,7 +30,7 @@ from pydantic import BaseModel
 from trainyard.model.check import Check
 from trainyard.model.errors import InvalidInput
 from trainyard.model.ref import Ref
-from trainyard.model.repository import AccessToken, FileLock, Push, Repository
+from trainyard.model.repository import AccessToken, FileLock, Push, Repository, RepositoryKind
 from trainyard.model.run import Run
 from trainyard.model.session import Session
 from trainyard.model.text import Text
@@ -213,6 +213,10 @@ class Table:
 
     def repositories_of(self, owner: str, limit: int = 50, cursor: str | None = None) -> Page[Repository]:
         return self._query(Repository, BY_PROJECT, "project", f"REPOSITORY#{owner}", limit, cursor, newest_first=False)
+
+    def projects(self, limit: int, cursor: str | None = None) -> Page[Repository]:
+        """All projects by name."""
+        return self._query(Repository, ACTIVE, "active", "project", limit, cursor, newest_first=False)
 
     # Tokens
 
@@ -447,7 +451,10 @@ def _repository_item(repository: Repository) -> dict[str, Any]:
     name = repository.full_name
     # No list shows one that is being removed.
     owner = f"REMOVED#{repository.owner}" if repository.removed_at else f"REPOSITORY#{repository.owner}"
-    return _item("repository", f"REPOSITORY#{name}", owner, name, repository)
+    item = _item("repository", f"REPOSITORY#{name}", owner, name, repository)
+    if repository.kind is RepositoryKind.PROJECT and not repository.removed_at:
+        item["active"] = {"S": "project"}
+    return item
 
 
 def _token_item(token: AccessToken) -> dict[str, Any]:
