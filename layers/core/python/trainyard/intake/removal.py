@@ -123,7 +123,9 @@ def _steps(state: State, repository: Repository) -> Iterator[None]:
     for push in _rows(lambda cursor: state.table.pushes_of(name, 200, cursor)):
         state.table.delete_push(push.id)
         yield
-    state.objects.delete_prefix(layout.refs_prefix(name))
+    for prefix in (layout.refs_prefix(name), layout.listings_prefix(name), layout.trained_on_prefix(name)):
+        state.objects.delete_prefix(prefix)
+        yield
     # A new repository of the name would take its first pushes for old news.
     for ref in _rows(lambda cursor: state.table.refs_of(name, 200, cursor)):
         state.table.delete_ref(name, ref.name)

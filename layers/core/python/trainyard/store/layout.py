@@ -86,7 +86,11 @@ def check_key(check_id: str) -> str:
 
 def listing_key(repository: str, commit: str) -> str:
     """Which folders and Python files a commit holds."""
-    return f"listings/{repository}/{commit}.json"
+    return f"{listings_prefix(repository)}{commit}.json"
+
+
+def listings_prefix(repository: str) -> str:
+    return f"listings/{repository}/"
 
 
 def trained_on_prefix(repository: str, revision: str = "") -> str:
