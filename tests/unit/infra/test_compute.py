@@ -98,3 +98,9 @@ def test_every_image_has_a_folder_and_no_tag_as_its_base(name: str) -> None:
     froms = [line for line in dockerfile.splitlines() if line.startswith("FROM ")]
     assert froms == ["FROM ${BASE}"], "the digest is pinned by infra/images/push"
     assert "--require-hashes" in dockerfile
+
+
+def test_scripts_are_shut_in_the_same_way_on_gpus() -> None:
+    cpu, cuda = ((ROOT / "infra" / "images" / name / "Dockerfile").read_text() for name in ("cpu", "cuda"))
+    begin = "# Packages are unpacked by the one"
+    assert cpu[cpu.index(begin) :] == cuda[cuda.index(begin) :]

@@ -10,7 +10,7 @@ from unit.infra.templates import every_resource, functions, listed, statements
 # Actions for which AWS knows no resource but '*', each with the reason why it is needed.
 WITHOUT_RESOURCE = {
     "batch:ListJobs": "a job is found by its name, after a submission whose answer was lost",
-    "batch:DescribeJobs": "the sweep asks after jobs whose events were lost",
+    "batch:DescribeJobs": "the sweep asks after jobs whose events were lost, and the API after one that waits",
 }
 # Resources of which only a part can be named before they exist.
 JOBS = "arn:${AWS::Partition}:batch:${AWS::Region}:${AWS::AccountId}:job/*"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ _QUEUE_OF = {Machines.ON_DEMAND: "", Machines.SPOT: "-spot", Machines.SPOT_FIRST
 _PRIORITIES = {Priority.LOW: 100, Priority.NORMAL: 500, Priority.HIGH: 900}
 # Jobs that GetJobQueueSnapshot shows at most.
 _SNAPSHOT = 100
+_SNAPSHOT_SECONDS = 5.0
 # Batch refuses these for good; anything else may go through next time.
 _FINAL_REFUSALS = ("ClientException", "ValidationException", "AccessDeniedException")
 
@@ -46,6 +48,7 @@ class AwsBatch(ComputeBackend):
     def __init__(self, client: BatchClient | None = None, known: Settings | None = None) -> None:
         self._given = client
         self._known = known
+        self._fronts: dict[str, tuple[float, list[str]]] = {}
 
     @property
     def _batch(self) -> BatchClient:
@@ -98,11 +101,20 @@ class AwsBatch(ComputeBackend):
     def explain(self, status: JobStatus) -> Text | None:
         if status.phase is not JobPhase.QUEUED or status.reason:
             return status.waiting
-        snapshot = self._batch.get_job_queue_snapshot(jobQueue=status.job.queue)
-        front = [entry["jobArn"] for entry in snapshot.get("frontOfQueue", {}).get("jobs", [])]
+        front = self._front(status.job.queue)
         place = next((number for number, arn in enumerate(front) if arn.endswith(f"/{status.job.id}")), None)
         # One that is not among the first hundred and yet has no hundred before it is on its way into the queue.
         return status.waiting if place is None and len(front) < _SNAPSHOT else batch_waiting.place_in_queue(place)
+
+    def _front(self, queue: str) -> list[str]:
+        """ARNs of the jobs that start next. Whoever asks after many runs of a queue asks Batch once."""
+        now = time.monotonic()
+        at, front = self._fronts.get(queue, (-math.inf, []))
+        if now - at > _SNAPSHOT_SECONDS:
+            snapshot = self._batch.get_job_queue_snapshot(jobQueue=queue)
+            front = [entry["jobArn"] for entry in snapshot.get("frontOfQueue", {}).get("jobs", [])]
+            self._fronts[queue] = now, front
+        return front
 
     def stop(self, job: Job, reason: str) -> None:
         # TerminateJob also cancels what has not started, and is silent for what has ended or is unknown.

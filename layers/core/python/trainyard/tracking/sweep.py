@@ -11,6 +11,7 @@ from trainyard.model import lifecycle
 from trainyard.model.run import Run, RunState
 from trainyard.store import State
 from trainyard.tracking.track import track_job
+from trainyard.tracking.waiting import explained
 
 # Longer than a slow way through every queue with its retries.
 STANDSTILL = timedelta(minutes=10)
@@ -44,10 +45,11 @@ def sweep_runs(state: State, backends: Callable[[str], ComputeBackend], now: dat
 
 def _mend(state: State, run: Run, backends: Callable[[str], ComputeBackend], at: datetime, done: Sweep) -> None:
     if run.job is not None:
-        status = backends(run.job.backend).describe(run.job)
+        backend = backends(run.job.backend)
+        status = backend.describe(run.job)
         if status is not None:
-            after = track_job(state, status, at)
-            done.moved += after is not None and after.version != run.version
+            after = track_job(state, explained(backend, status), at)
+            done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
         return
     unmoved = run.state is RunState.REQUESTED or run.awaits_submission
     if unmoved and at - run.updated_at > STANDSTILL:

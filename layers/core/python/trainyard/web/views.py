@@ -8,10 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
 
+from trainyard.model.catalogue import Catalogue, Flavor, is_here
 from trainyard.model.finding import Finding
 from trainyard.model.metric import Parameter
 from trainyard.model.repository import AccessToken, Repository, Scope
-from trainyard.model.run import Run
+from trainyard.model.run import Run, RunState
+from trainyard.model.text import Text
+from trainyard.model.waiting import waiting
 
 Figure = Annotated[
     float | Literal["NaN", "Infinity", "-Infinity"],
@@ -37,12 +40,24 @@ NewTokenView = public(
     AccessToken, "NewAccessToken", {"digest"}, token=(str, Field(description="The secret, shown this once."))
 )
 
+FlavorView = public(Flavor, "Flavor", set(), available=(bool, Field(description="Whether it can be chosen here.")))
+CatalogueView = public(Catalogue, "Catalogue", {"flavors"}, flavors=(list[FlavorView], ...))  # type: ignore[valid-type]
+
+
+def show_catalogue(catalogue: Catalogue) -> dict[str, Any]:
+    """The catalogue with what of it this installation has."""
+    document = catalogue.model_dump(mode="json")
+    for shown, flavor in zip(document["flavors"], catalogue.flavors, strict=True):
+        shown["available"] = not flavor.retired and is_here(flavor)
+    return document
+
 
 def show_run(run: Run) -> dict[str, Any]:
     """A run as the API shows it."""
     # Through JSON, in which a figure that is not a number is the string "NaN".
     document = json.loads(run.model_dump_json(exclude=OURS))
-    return {**document, "final": run.state.is_final}
+    told = waiting(run)
+    return {**document, "waiting": told.model_dump() if told else None, "final": run.state.is_final}
 
 
 def show_repository(repository: Repository) -> dict[str, Any]:
@@ -51,6 +66,13 @@ def show_repository(repository: Repository) -> dict[str, Any]:
 
 def show_token(token: AccessToken) -> dict[str, Any]:
     return token.model_dump(mode="json", exclude={"digest"})
+
+
+class Waiting(BaseModel):
+    """Why a run is not running yet, and what would change that."""
+
+    state: RunState
+    waiting: Text | None = Field(description="None for a run that has begun or ended.")
 
 
 class Failure(BaseModel):

@@ -1,4 +1,4 @@
-"""Runs: list, show, stop, run again, download, and the catalogue to choose from."""
+"""Runs: list, show, stop, approve, run again, download, and the catalogue to choose from."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ def add(subparsers: Any) -> None:
     command(subparsers, "list", _list, "a project's runs, newest first", "project")
     command(subparsers, "show", _show, "one run", "run")
     command(subparsers, "stop", _stop, "stop a run", "run")
+    command(subparsers, "why", _why, "why a run is not running yet", "run")
+    command(subparsers, "approve", _approve, "agree to what a run over its project's budget may cost", "run")
     command(subparsers, "rerun", _rerun, "run it again: same commit, same inputs", "run")
     download = command(subparsers, "download", _download, "what a run left in its output folder", "run")
     download.add_argument("folder", nargs="?", type=Path, default=Path())
@@ -32,6 +34,15 @@ def _show(options: argparse.Namespace) -> None:
 
 def _stop(options: argparse.Namespace) -> None:
     print(client(options).post(f"/v1/runs/{options.run}/stop")["state"])
+
+
+def _why(options: argparse.Namespace) -> None:
+    told = client(options).get(f"/v1/runs/{options.run}/waiting")
+    print(told["waiting"]["en"] if told["waiting"] else told["state"])
+
+
+def _approve(options: argparse.Namespace) -> None:
+    print(client(options).post(f"/v1/runs/{options.run}/approve")["state"])
 
 
 def _rerun(options: argparse.Namespace) -> None:

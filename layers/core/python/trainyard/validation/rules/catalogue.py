@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from trainyard.model.catalogue import Accelerator
+from trainyard.model.catalogue import Accelerator, is_here
 from trainyard.model.finding import Finding
 from trainyard.model.text import Text
 from trainyard.validation.rules.contract import EXAMPLE_SPEC, Example, RunRule
@@ -67,10 +67,19 @@ class UnknownFlavor(RunRule):
 
     def check(self, view: RunView) -> Iterator[Finding]:
         flavor = view.flavor
-        if flavor is not None and not flavor.retired:
-            return
-        usable = [entry.name for entry in view.catalogue.flavors if not entry.retired]
+        usable = [entry.name for entry in view.catalogue.flavors if not entry.retired and is_here(entry)]
         name = view.spec.flavor[:80]
+        if flavor is not None and not flavor.retired:
+            if not is_here(flavor):
+                yield self.finding(
+                    view.place("flavor"),
+                    Text(
+                        en=f"This installation has no machines for `{name}`. Its operator can add them.",
+                        zh=f"当前部署没有规格 `{name}` 的机器，可请管理员添加。",
+                    ),
+                    _choose(None, usable),
+                )
+            return
         yield self.finding(
             view.place("flavor"),
             Text(en=f"There is no flavor `{name}`.", zh=f"没有名为 `{name}` 的规格。"),
@@ -96,7 +105,7 @@ class FlavorMisfit(RunRule):
         fitting = [
             entry.name
             for entry in view.catalogue.flavors
-            if entry.accelerator is framework.accelerator and not entry.retired
+            if entry.accelerator is framework.accelerator and not entry.retired and is_here(entry)
         ]
         needs_en = "no accelerator" if framework.accelerator is Accelerator.NONE else framework.accelerator.value
         needs_zh = (

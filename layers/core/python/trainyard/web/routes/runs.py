@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from trainyard.compute.registry import backend
 from trainyard.intake.budgets import Quotation, approve_run, quote
 from trainyard.intake.commands import delete_run, stop_run
 from trainyard.intake.form import read_form
 from trainyard.intake.permissions import readable_repository
 from trainyard.intake.submissions import RunChanges, SubmitRun, rerun, submit_run
 from trainyard.model.run import Origin
+from trainyard.tracking.waiting import why_waiting
 from trainyard.web.messages import Answer
 from trainyard.web.routes.routing import PAGED, WAIT, Call, body, route, with_key
-from trainyard.web.views import RunList, RunView
+from trainyard.web.views import RunList, RunView, Waiting
 from trainyard.web.views import show_run as view
 
 
@@ -46,6 +48,14 @@ def list_runs(call: Call) -> Answer:
 @route("GET", "/v1/runs/{run}", gives=RunView, query=(WAIT,))
 def show_run(call: Call) -> Answer:
     return Answer(200, view(call.run()))
+
+
+@route("GET", "/v1/runs/{run}/waiting", gives=Waiting)
+def explain_waiting(call: Call) -> Answer:
+    """Why the run is not running yet, and what would change that, asked of the queue at this moment."""
+    run = call.run()
+    told = why_waiting(run, backend)
+    return Answer(200, {"state": run.state.value, "waiting": told.model_dump() if told else None})
 
 
 @route("POST", "/v1/runs/{run}/stop", status=202, gives=RunView)

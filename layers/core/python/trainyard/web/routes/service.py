@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from trainyard.intake.permissions import require_scope
-from trainyard.model.catalogue import Catalogue, load_catalogue
+from trainyard.model.catalogue import load_catalogue
 from trainyard.model.repository import Scope
 from trainyard.web.messages import Answer
 from trainyard.web.openapi import openapi
 from trainyard.web.routes.routing import ROUTES, Call, route
-from trainyard.web.views import OpenApi, RouteList, UserView
+from trainyard.web.views import CatalogueView, OpenApi, RouteList, UserView
+from trainyard.web.views import show_catalogue as view
 
 
 @route("GET", "/v1", gives=RouteList)
@@ -22,9 +23,9 @@ def describe(call: Call) -> Answer:
     return Answer(200, openapi(ROUTES, call.request.public_url))
 
 
-@route("GET", "/v1/catalog", gives=Catalogue)
+@route("GET", "/v1/catalog", gives=CatalogueView)
 def show_catalogue(_call: Call) -> Answer:
-    return Answer(200, load_catalogue().model_dump(mode="json"))
+    return Answer(200, view(load_catalogue()))
 
 
 @route("GET", "/v1/user", gives=UserView)
