@@ -19,6 +19,7 @@ from trainyard.store.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"
+collect_ignore = ["data"]  # some of it looks like tests
 
 
 @pytest.fixture

@@ -1,8 +1,22 @@
-"""Good training repositories as people write them, small: no rule may find an error in any of them."""
+"""Good training repositories: no rule may find an error in any of them.
+
+FOLDERS are whole ones as people write them, each a folder beside this file; REPOSITORIES are small ones, for one idiom
+each.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 Files = dict[str, str]
+_GOOD = Path(__file__).with_name("good")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+FOLDERS = {folder.name: files_of(folder) for folder in sorted(_GOOD.iterdir())}
 
 
 def spec(code_dir: str = "", boot: str = "train.py", framework: str = "python-cpu", output: bool = True, **more: str) -> str:

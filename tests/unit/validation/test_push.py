@@ -164,7 +164,7 @@ def test_a_wrong_run_file_is_one_rejected_run(
     (finding,) = rig.findings(run)
     assert (finding["rule"], finding["line"]) == (rule, line)
     assert all(finding[part][language] for part in ("message", "fix") for language in ("en", "zh"))
-    assert finding["url"].endswith(f"#{rule}")
+    assert finding["url"] == f"/v1/rules/{rule}"
 
 
 def test_a_faulty_run_is_rejected_and_its_neighbour_is_not(rig: Rig) -> None:

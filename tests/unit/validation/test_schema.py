@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from data.validation.good_repositories import REPOSITORIES
+from data.validation.good_repositories import FOLDERS, REPOSITORIES
 from jsonschema import Draft202012Validator
 
 from trainyard.model.catalogue import load_catalogue
@@ -43,11 +43,11 @@ def test_frameworks_and_flavors_are_those_of_the_catalogue() -> None:
     assert [choice["const"] for choice in run["framework"]["anyOf"]] == usable
 
 
-@pytest.mark.parametrize("name", REPOSITORIES)
-def test_every_good_run_file_fits(name: str) -> None:
-    files = REPOSITORIES[name]
+@pytest.mark.parametrize("files", [*FOLDERS.values(), *REPOSITORIES.values()], ids=[*FOLDERS, *REPOSITORIES])
+def test_every_good_run_file_fits(files: Mapping[str, str | bytes]) -> None:
     text = next(files[path] for path in NAMES if path in files)
-    assert [error.message for error in VALIDATOR.iter_errors(read_document(text.encode()).value)] == []
+    data = text.encode() if isinstance(text, str) else text
+    assert [error.message for error in VALIDATOR.iter_errors(read_document(data).value)] == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,10 @@ MAX_LINE_LENGTH = 2000
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _PER_REQUIREMENT_OPTION = re.compile(r"\s--[a-z-]+[= ].*$")
 _WHEEL = re.compile(r"([A-Za-z0-9._]+)-([0-9][^-/]*)(?:-\d[^-/]*)?-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
+# Mirrors of the index hold what it holds; PyTorch's own index has but PyTorch, in other builds of the same versions.
+_OTHER_INDEX = re.compile(
+    r"(?i)(-f|--find-links|(-i|--index-url|--extra-index-url)(?!.*(pypi|simple|download\.pytorch\.org)))[ =]?"
+)
 _LOCAL_OPTIONS = ("-r", "-c", "-e", "--requirement", "--constraint", "--editable")
 
 
@@ -29,6 +33,8 @@ class RequirementLine:
     """Normalised; also of a wheel's address. Empty where it is not known."""
     fault: str = ""
     """Why it does not parse, in English, as `packaging` says it."""
+    wheel: str = ""
+    """The file's name, where the line gives the address of a wheel."""
     is_option: bool = False
     is_local: bool = False
     """It points to a file or folder instead of a package."""
@@ -46,6 +52,11 @@ class RequirementsFile:
     def of(self, *names: str) -> RequirementLine | None:
         """The first line for one of the (normalised) names."""
         return next((line for line in self.lines if line.name in names), None)
+
+    @property
+    def names_other_index(self) -> bool:
+        """Whether packages may come from elsewhere than the package index and its mirrors."""
+        return any(line.is_option and _OTHER_INDEX.match(line.text) for line in self.lines)
 
     @property
     def names(self) -> frozenset[str]:
@@ -79,7 +90,7 @@ def _read_line(number: int, bare: str) -> RequirementLine:  # noqa: PLR0911 - on
         return RequirementLine(number, bare, is_local=True)
     if re.match(r"(https?|git\+[a-z]+)://", bare):
         wheel = _WHEEL.search(bare)
-        return RequirementLine(number, bare, name=canonicalize_name(wheel[1]) if wheel else "")
+        return RequirementLine(number, bare, name=canonicalize_name(wheel[1]) if wheel else "", wheel=_wheel_name(bare))
     asked = _PER_REQUIREMENT_OPTION.sub("", bare)
     if len(asked) > MAX_LINE_LENGTH:
         return RequirementLine(number, bare, fault=f"it is longer than {MAX_LINE_LENGTH} characters")
@@ -90,4 +101,16 @@ def _read_line(number: int, bare: str) -> RequirementLine:  # noqa: PLR0911 - on
     except RecursionError:
         return RequirementLine(number, bare, fault="its marker is nested too deeply")
     local = bool(requirement.url and requirement.url.startswith((".", "/", "file:")))
-    return RequirementLine(number, bare, requirement, canonicalize_name(requirement.name), is_local=local)
+    return RequirementLine(
+        number,
+        bare,
+        requirement,
+        canonicalize_name(requirement.name),
+        wheel=_wheel_name(requirement.url or ""),
+        is_local=local,
+    )
+
+
+def _wheel_name(address: str) -> str:
+    found = _WHEEL.search(address)
+    return found[0] if found else ""

@@ -68,11 +68,20 @@ def _understand(path: str, document: Document) -> ReadRunFile:
         value = {key: part for key, part in value.items() if not key.startswith("x-")}
     if value is None or value == {}:
         value = {"runs": None}
+    _write_out_triggers(value)
     try:
         runs = RunFile.model_validate(value).runs
     except ValidationError as error:
         return ReadRunFile(path, {}, document, tuple(problems_of(error, path, document)))
     return ReadRunFile(path, runs, document)
+
+
+def _write_out_triggers(value: Any) -> None:
+    """`on: push`, `on: [push]` and `on: {push: }` mean any push, as everybody who knows other services expects."""
+    runs = value.get("runs") if isinstance(value, dict) else None
+    for run in runs.values() if isinstance(runs, dict) else ():
+        if isinstance(run, dict) and run.get("on") in ("push", ["push"], {"push": None}):
+            run["on"] = {"push": {}}
 
 
 def _missing(snapshot: Snapshot) -> Problem:
@@ -230,7 +239,8 @@ def _words(  # noqa: PLR0911 - one return for each kind
             _how_to_give(str(location[-1]) if location else ""),
         )
     if kind in _TYPE_NAMES:
-        return _wrong_type(kind, fault.get("input"), shown)
+        # Values of the environment may be passwords, which are not repeated.
+        return _wrong_type(kind, None if "env" in location else fault.get("input"), shown)
     if kind == "value_error":
         return _own_words(str(context.get("error", "")), shown)
     if kind == "string_pattern_mismatch":
@@ -275,6 +285,8 @@ def _wrong_type(kind: str, given: Any, shown: str) -> tuple[Text, Text]:
     if kind == "list_type" and isinstance(given, str):
         return message, Text(en=f"Put it in brackets: [{given[:40]}].", zh=f"请放入方括号：[{given[:40]}]。")
     example = _EXAMPLES.get(shown)
+    if kind == "string_type":
+        return message, Text(en="Put it in quotes.", zh="请加引号。")
     if given is None and example:
         return message, Text(en=f"Write `{example}`.", zh=f"请写成 `{example}`。")
     return message, Text(en=f"Write {name_en}.", zh=f"请写成{name_zh}。")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import codecs
+import io
+import sys
+import tokenize
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +16,9 @@ from trainyard.validation.snapshot import Snapshot
 
 MAX_MODULES = 100
 """Of the repository's own modules that are followed from one script."""
+MAX_SOURCE_BYTES = 204_800
+"""A larger file may not be in a project anyway."""
+MAX_TOTAL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,20 @@ class Script:
         return any(isinstance(node, ast.Name) and node.id == "__name__" for node in self.nodes)
 
 
+def read_script(snapshot: Snapshot, path: str, python: str) -> Script | None:
+    """The file, decoded as Python would and parsed; None if it is not there, too large or not decodable."""
+    entry = snapshot.entries.get(path)
+    data = None if entry is None or (entry.size or 0) > MAX_SOURCE_BYTES else snapshot.read(path)
+    text = None if data is None else _decoded(data)
+    return None if text is None else parse_script(path, text, python)
+
+
 def parse_script(path: str, text: str, python: str) -> Script:
-    """Parse for a version of Python, such as `3.7`. Whatever the text, the outcome is a tree or a fault."""
-    tree, fault = _parse(text, _version(python))
+    """Parse for a version of Python, such as `3.7`. The outcome is a tree or a fault; neither where we cannot tell."""
+    version = _version(python)
+    tree, fault = _parse(text, version)
+    if fault is not None and version > sys.version_info[:2]:
+        return Script(path, text, None)  # syntax that this Python does not know yet
     if fault is not None:
         newest, _ = _parse(text, None)
         if newest is not None:
@@ -60,21 +78,51 @@ def parse_script(path: str, text: str, python: str) -> Script:
 
 
 def reachable_scripts(snapshot: Snapshot, boot: Script, python: str) -> tuple[Script, ...]:
-    """The boot file and the repository's modules that it imports, directly or through each other, nearest first."""
+    """The boot file and the repository's modules that it imports, directly or through each other, nearest first.
+
+    At most MAX_MODULES with MAX_TOTAL_BYTES of source, since a tree takes many times the memory of its text.
+    """
     found = {boot.path: boot}
     waiting = [boot]
-    roots = [boot.path.rpartition("/")[0]]
-    if "" not in roots:
-        roots.append("")
-    while waiting and len(found) < MAX_MODULES:
+    left = MAX_TOTAL_BYTES - len(boot.text)
+    roots = _roots(boot.path)
+    while waiting:
         script = waiting.pop(0)
         for path in _imported_files(snapshot, script, roots):
-            if path not in found:
-                text = snapshot.text(path)
-                if text is not None:
-                    found[path] = parse_script(path, text, python)
-                    waiting.append(found[path])
+            size = snapshot.entries[path].size or 0
+            if path in found or size > left or len(found) >= MAX_MODULES:
+                continue
+            module = read_script(snapshot, path, python)
+            if module is not None:
+                left -= size
+                found[path] = module
+                waiting.append(module)
     return tuple(found.values())
+
+
+def _roots(boot: str) -> list[str]:
+    """Folders that modules are looked up in: the boot file's, those around it, and `src` where scripts put it."""
+    roots = [boot.rpartition("/")[0]]
+    while roots[-1]:
+        roots.append(roots[-1].rpartition("/")[0])
+    return [*roots, *(f"{root}/src" if root else "src" for root in roots)]
+
+
+def _decoded(data: bytes) -> str | None:
+    """As Python reads a source: UTF-8 unless its first lines name another coding (PEP 263)."""
+    try:
+        coding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(coding) if codecs.lookup(coding).name in _CODINGS else None
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        return None
+
+
+# Those that sources are written in; some others take forever on hostile input.
+_CODINGS = {
+    codecs.lookup(name).name
+    for name in ("utf-8", "utf-8-sig", "ascii", "latin-1", "cp1252", "iso8859-15", "gbk", "gb2312", "gb18030", "big5",
+                 "shift_jis", "euc_jp", "euc_kr", "koi8-r", "cp1251")
+}  # fmt: skip
 
 
 def dotted_name(node: ast.AST) -> str:

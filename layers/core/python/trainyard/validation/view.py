@@ -11,7 +11,7 @@ from trainyard.model.catalogue import Catalogue, Flavor, Framework, load_catalog
 from trainyard.model.request import PinnedInput
 from trainyard.model.spec import RunSpec
 from trainyard.validation.requirements_file import RequirementsFile, read_requirements
-from trainyard.validation.script import Script, parse_script, reachable_scripts
+from trainyard.validation.script import Script, reachable_scripts, read_script
 from trainyard.validation.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ class RunView:
     @cached_property
     def boot(self) -> Script | None:
         """The boot file; None if it is not there or no text."""
-        text = self.snapshot.text(self.boot_path)
-        return None if text is None else parse_script(self.boot_path, text, self.python)
+        return read_script(self.snapshot, self.boot_path, self.python)
 
     @cached_property
     def scripts(self) -> tuple[Script, ...]:

@@ -102,6 +102,19 @@ class ArgumentRequired(RunRule):
         _with(EXAMPLE_SPEC, _script("'--data_url', required=True"), 3),
         _with(EXAMPLE_SPEC, _script("'data'"), 3),
         _with(EXAMPLE_SPEC, _script("'--data_url', type=str") + "print(open(args.data_url))\n", 3),
+        _with(EXAMPLE_SPEC, "import typer\n\ndef main(data_url: str):\n    pass\n\ntyper.run(main)\n", 3),
+        _with(
+            EXAMPLE_SPEC,
+            "import click\n\n@click.command()\n@click.option('--lr', required=True)\n"
+            "def main(lr):\n    pass\n\nmain()\n",
+            4,
+        ),
+        _with(
+            EXAMPLE_SPEC,
+            "from absl import app, flags\n\nflags.DEFINE_string('data_url', None, '')\n"
+            "flags.mark_flag_as_required('data_url')\napp.run(print)\n",
+            3,
+        ),
     )
     passing = (
         _with(_DATA, _script("'--data_url', required=True")),
@@ -195,7 +208,7 @@ class ArgumentValue(RunRule):
 
     def check(self, view: RunView) -> Iterator[Finding]:
         accepted = accepted_arguments(view.scripts)
-        if not accepted.decided or accepted.reader not in ("argparse", "click"):
+        if not accepted.decided or accepted.reader not in ("argparse", "click", "typer"):
             return
         for name, value in view.spec.hyperparameters.items():
             argument = accepted.find(name)

@@ -13,6 +13,7 @@ from typing import ClassVar, final
 
 from trainyard.model.finding import Finding, Severity
 from trainyard.model.text import Text
+from trainyard.validation.redaction import without_secrets
 from trainyard.validation.snapshot import Snapshot
 from trainyard.validation.view import Place, RunView
 
@@ -60,6 +61,7 @@ class Rule(ABC):
     @final
     @classmethod
     def finding(cls, place: Place, message: Text, fix: Text, severity: Severity | None = None) -> Finding:
+        """What was found. Texts may quote the repository: what looks like a secret in them is hidden here."""
         return Finding(
             rule=cls.id,
             severity=severity or cls.severity,
@@ -67,8 +69,8 @@ class Rule(ABC):
             line=place.line,
             column=place.column,
             field=place.field,
-            message=message,
-            fix=fix,
+            message=without_secrets(message),
+            fix=without_secrets(fix),
         )
 
 

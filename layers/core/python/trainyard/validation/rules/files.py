@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
+from unicodedata import category
 
 from trainyard.model.finding import Finding, Severity
 from trainyard.model.text import Text
@@ -95,7 +96,7 @@ class ForbiddenFile(RepositoryRule):
             )
 
 
-_PROGRAMS = (".exe", ".dll", ".msi", ".scr", ".com", ".iso", ".img", ".dmg", ".vmdk", ".apk", ".deb", ".rpm")
+_PROGRAMS = (".exe", ".dll", ".msi", ".scr", ".iso", ".img", ".dmg", ".vmdk", ".apk", ".deb", ".rpm")
 
 
 class Link(RepositoryRule):
@@ -152,11 +153,11 @@ class PathName(RepositoryRule):
         zh="路径必须是 UTF-8，且不含控制字符和反斜杠，以保证在各处指向同一个文件。",
     )
     failing = (Example({"new\nline.py": "print(1)\n"}),)
-    passing = (Example({"训练/模型.py": "print(1)\n"}),)
+    passing = (Example({"训练/模型　说明.md": "1\n", "👩\u200d🔬.txt": "1\n"}),)
 
     def check(self, snapshot: Snapshot) -> Iterator[Finding]:
         for path, entry in snapshot.entries.items():
-            if entry.readable_name and "\\" not in path and path.isprintable():
+            if entry.readable_name and "\\" not in path and not _misleading(path):
                 continue
             yield self.finding(
                 Place(path),
@@ -166,3 +167,13 @@ class PathName(RepositoryRule):
                 ),
                 Text(en="Rename it with `git mv`.", zh="请用 `git mv` 重命名。"),
             )
+
+
+def _misleading(path: str) -> bool:
+    """Whether a terminal or a file system would make something else of it: controls, line ends, turned directions."""
+    if path.isprintable():
+        return False
+    return any(category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING for character in path)
+
+
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

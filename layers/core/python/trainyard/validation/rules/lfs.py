@@ -35,8 +35,6 @@ class LfsPointer(RepositoryRule):
         for path, entry in snapshot.entries.items():
             if not entry.is_file or entry.size is None or not len(PREFIX) < entry.size < MAX_BYTES:
                 continue
-            if path.endswith((".py", ".md", ".yaml", ".yml")):  # text that is read as such; no tool tracks these
-                continue
             data = snapshot.read(path)
             if data is not None and data.startswith(PREFIX):
                 yield self.finding(

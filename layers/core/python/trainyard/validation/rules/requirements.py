@@ -12,7 +12,7 @@ from trainyard.validation.imports import unprovided
 from trainyard.validation.requirements_file import RequirementLine
 from trainyard.validation.rules.contract import EXAMPLE_SPEC, Example, RunRule
 from trainyard.validation.view import REQUIREMENTS_NAME, Place, RunView
-from trainyard.validation.wheels import KNOWN_WHEELS, fitting_versions
+from trainyard.validation.wheels import fits_python, fitting_versions
 
 _NEAR_NAMES = {
     "requirements.txt", "requirement.txt", "pip_requirements.txt", "pip-requirement.txt", "pip-requirements.text",
@@ -194,7 +194,7 @@ class MindSporeGpu(RunRule):
     failing = (_with("mindspore-gpu==1.3.0\n", 1, _CUDA), _with("mindspore-gpu\n", 1))
     passing = (
         _with("mindspore\n"),
-        _with("https://example.com/gpu/cuda-10.1/mindspore_gpu-1.5.0-cp37-cp37m-linux_x86_64.whl\n"),
+        _with("https://example.com/gpu/cuda-11.6/mindspore_gpu-2.2.14-cp311-cp311-linux_x86_64.whl\n"),
     )
 
     def check(self, view: RunView) -> Iterator[Finding]:
@@ -236,16 +236,28 @@ class WheelPython(RunRule):
     id: ClassVar[str] = "wheel-python"
     title = Text(en="No wheel for the image's Python", zh="没有适用于镜像 Python 的 wheel")
     explanation = Text(
-        en="MindSpore is published as wheels for certain versions of Python only. For packages that are not known here "
-        "nothing is said.",
-        zh="MindSpore 只为特定的 Python 版本发布 wheel。对于此处未收录的软件包，不作判断。",
+        en="MindSpore, PyTorch and the like are published as wheels for certain versions of Python only, and the "
+        "address of a wheel says which. For packages that are not known here, or with another index, nothing is said.",
+        zh="MindSpore、PyTorch 等只为特定的 Python 版本发布 wheel；wheel 的地址也会写明版本。"
+        "对于此处未收录的软件包，或使用其他软件源时，不作判断。",
     )
-    failing = (_with("mindspore==2.0.0\n", 1), _with("tqdm\nmindspore==1.7.0\n", 2))
+    failing = (
+        _with("mindspore==2.0.0\n", 1),
+        _with("tqdm\nmindspore==1.7.0\n", 2),
+        _with("torch==1.8.0\n", 1),
+        _with("https://example.com/mindspore-2.0.0-cp39-cp39-linux_x86_64.whl\n", 1),
+        _with("mindspore @ https://example.com/mindspore-2.7.0-cp311-cp311-linux_aarch64.whl\n", 1),
+    )
     passing = (
         _with("mindspore==2.7.0\n"),
         _with("mindspore\n"),
         _with("mindspore>=2.7,<2.8\n"),
         _with("mindspore==99\n"),
+        _with("torch==2.6.0\ntorch>=1.8\n"),
+        _with("--find-links https://example.com/wheels\nmindspore==2.3.0\n"),
+        _with(
+            "https://example.com/mindspore-2.7.0-cp311-cp311-linux_x86_64.whl\nhttps://example.com/a-1.0-py3-none-any.whl\n"
+        ),
     )
 
     def check(self, view: RunView) -> Iterator[Finding]:
@@ -253,24 +265,40 @@ class WheelPython(RunRule):
         if framework is None or framework.accelerator is Accelerator.ASCEND:
             return
         for line in view.requirements.lines:
-            if line.requirement is None or line.name not in KNOWN_WHEELS or line.requirement.url:
+            if line.wheel:
+                if not fits_python(line.wheel, view.python):
+                    yield self._other_wheel(view, line)
+                continue
+            if line.requirement is None or line.requirement.url or view.requirements.names_other_index:
                 continue
             fitting = fitting_versions(line.name, line.requirement.specifier, view.python)
-            if fitting is None or fitting:
-                continue
-            possible = fitting_versions(line.name, None, view.python) or []
-            newest = possible[-1] if possible else None
-            listed = ", ".join(possible) or "-"
-            yield self.finding(
-                Place(view.requirements.path, line.line, 1),
-                Text(
-                    en=f"`{line.text[:80]}` has no wheel for Python {view.python}. There are wheels of: {listed}.",
-                    zh=f"`{line.text[:80]}` 没有适用于 Python {view.python} 的 wheel。可用的版本：{listed}。",
-                ),
-                Text(en=f"Write `{line.name}=={newest}`.", zh=f"请改为 `{line.name}=={newest}`。")
-                if newest
-                else Text(en="Choose another framework.", zh="请选择其他框架。"),
-            )
+            if fitting is not None and not fitting:
+                yield self._no_wheel(view, line)
+
+    def _no_wheel(self, view: RunView, line: RequirementLine) -> Finding:
+        possible = fitting_versions(line.name, None, view.python) or []
+        listed = ", ".join(possible) or "-"
+        return self.finding(
+            Place(view.requirements.path, line.line, 1),
+            Text(
+                en=f"`{line.text[:80]}` has no wheel for Python {view.python}. There are wheels of: {listed}.",
+                zh=f"`{line.text[:80]}` 没有适用于 Python {view.python} 的 wheel。可用的版本：{listed}。",
+            ),
+            Text(en=f"Write `{line.name}=={possible[-1]}`.", zh=f"请改为 `{line.name}=={possible[-1]}`。")
+            if possible
+            else Text(en="Choose another framework.", zh="请选择其他框架。"),
+        )
+
+    def _other_wheel(self, view: RunView, line: RequirementLine) -> Finding:
+        tag = f"cp{view.python.replace('.', '')}"
+        return self.finding(
+            Place(view.requirements.path, line.line, 1),
+            Text(
+                en=f"The wheel {line.wheel[:120]} is not for Python {view.python} on Linux x86_64.",
+                zh=f"wheel {line.wheel[:120]} 不适用于 Linux x86_64 上的 Python {view.python}。",
+            ),
+            Text(en=f"Take the one with {tag} in its name.", zh=f"请使用文件名中含 {tag} 的 wheel。"),
+        )
 
 
 class MindVisionOpenCv(RunRule):
@@ -333,6 +361,7 @@ class NumpyTwo(RunRule):
             Text(en="Add a line `numpy<2`.", zh="请添加一行 `numpy<2`。")
             if numpy is None
             else Text(en="Write `numpy<2`.", zh="请改为 `numpy<2`。"),
+            Severity.WARNING if numpy is None and any(map(_may_hold_numpy, file.lines)) else Severity.ERROR,
         )
 
 
@@ -382,6 +411,18 @@ def _built_for_numpy_1(line: RequirementLine) -> bool:
     specifier = line.requirement.specifier
     # Only where it is held at an old version; without a pin the newest is taken, which knows numpy 2.
     return bool(specifier) and line.pins("4.5.5.64") and not line.pins("4.10.0.84")
+
+
+# Packages whose older versions ask for numpy below 2 themselves.
+_HOLD_NUMPY = {
+    "tensorflow", "tensorflow-cpu", "numba", "paddlepaddle", "scipy", "pandas", "mxnet", "gensim", "scikit-learn",
+    "jax", "onnx", "pyarrow", "matplotlib", "torchvision", "langchain", "spacy", "thinc", "h5py", "catboost", "shap",
+}  # fmt: skip
+
+
+def _may_hold_numpy(line: RequirementLine) -> bool:
+    specifier = line.requirement.specifier if line.requirement is not None else ()
+    return line.name in _HOLD_NUMPY and any(part.operator in ("==", "<", "<=", "~=", "===") for part in specifier)
 
 
 def _how_to_write(text: str) -> Text:

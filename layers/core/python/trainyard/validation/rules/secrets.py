@@ -30,10 +30,13 @@ class _Kind:
     name: Text
     anchor: bytes
     pattern: re.Pattern[bytes]
+    shown_on_purpose: re.Pattern[bytes]
+    """What documentation writes in place of a real one."""
 
 
-def _kind(en: str, zh: str, anchor: bytes, pattern: bytes) -> _Kind:
-    return _Kind(Text(en=en, zh=zh), anchor, re.compile(pattern))
+def _kind(en: str, zh: str, anchor: bytes, pattern: bytes, shown: bytes = b"") -> _Kind:
+    shown_on_purpose = re.compile(rb"(?i)example|x{4}|0{8}|your" + (b"|" + shown if shown else b""))
+    return _Kind(Text(en=en, zh=zh), anchor, re.compile(pattern), shown_on_purpose)
 
 
 _KINDS = (
@@ -42,7 +45,7 @@ _KINDS = (
     _kind("a GitHub token", "GitHub 令牌", b"github_pat_", rb"(?<!\w)github_pat_\w{60,}(?!\w)"),
     _kind("a GitLab token", "GitLab 令牌", b"glpat-", rb"(?<!\w)glpat-[\w-]{20,}"),
     _kind("a Hugging Face token", "Hugging Face 令牌", b"hf_", rb"(?<!\w)hf_[A-Za-z]{34}(?!\w)"),
-    _kind("an OpenAI key", "OpenAI 密钥", b"sk-", rb"(?<![\w-])sk-(?:proj-|ant-)?[A-Za-z0-9_-]{40,}"),
+    _kind("an OpenAI key", "OpenAI 密钥", b"sk-", rb"(?<![\w-])sk-(?=[\w-]{0,60}[0-9])(?=[\w-]{0,60}[A-Z])[\w-]{40,}"),
     _kind("a Slack token", "Slack 令牌", b"xox", rb"(?<!\w)xox[baprs]-[0-9A-Za-z-]{20,}"),
     _kind("a Google API key", "Google API 密钥", b"AIza", rb"(?<!\w)AIza[0-9A-Za-z_-]{35}(?![\w-])"),
     _kind("an access token of this platform", "本平台的访问令牌", b"ty_", rb"(?<!\w)ty_[A-Za-z0-9_-]{43}(?![\w-])"),
@@ -57,6 +60,7 @@ _KINDS = (
         "地址中的密码",
         b"://",
         rb"(?<!\w)[a-z][a-z+]{2,9}://[\w.-]{1,40}:[^\s:@/'\"{}$<>*]{8,80}@[\w-]+\.",
+        rb":[^:@]*(?:pass|pwd|token|secret|key|change|placeholder|dummy|sample)[^:@]*@|\*{3}",
     ),
 )
 _ASSIGNED = re.compile(
@@ -71,8 +75,6 @@ _ASSIGNMENT_FILES = (
 _PLACEHOLDER = re.compile(
     rb"(?i)example|x{4}|\*{3}|your|change|placeholder|dummy|test|fake|sample|todo|<|\{|\$|none|null|insert|replace|1234|abcd"
 )
-# What documentation writes in place of a real one.
-_SHOWN_ON_PURPOSE = re.compile(rb"(?i)example|x{4}|0{8}|your")
 _BITS_PER_CHARACTER = 3.3
 
 
@@ -148,7 +150,7 @@ def _of_known_form(data: bytes) -> Iterator[tuple[int, Text, Severity]]:
         if kind.anchor not in data:
             continue
         for found in kind.pattern.finditer(data):
-            if not _SHOWN_ON_PURPOSE.search(found[0]):
+            if not kind.shown_on_purpose.search(found[0]):
                 yield found.start(), kind.name, Severity.ERROR
 
 

@@ -1,0 +1,4 @@
+class Vocabulary(dict):
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder

@@ -1,0 +1,36 @@
+"""The run file beyond its rules' examples: short ways to write a trigger, and several faults at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from trainyard.validation.engine import check
+from trainyard.validation.rules.contract import EXAMPLE_SPEC
+from trainyard.validation.run_file import read_run_file
+from trainyard.validation.snapshot import MemorySnapshot
+from trainyard.validation.trigger import started_by
+
+
+@pytest.mark.parametrize(
+    ("on", "starts"),
+    [("push", True), ("[push]", True), ("{push: }", True), ("{push: {}}", True), ("{}", False), (None, True)],
+)
+def test_short_triggers_mean_any_push(on: str | None, starts: bool) -> None:
+    text = EXAMPLE_SPEC + (f"    on: {on}\n" if on else "")
+    (spec,) = read_run_file(MemorySnapshot({"trainyard.yaml": text})).runs.values()
+    assert started_by(spec.on, "refs/heads/any", None) is starts
+
+
+@pytest.mark.parametrize("on", ["pull_request", "[push, tag]", "1", "{pull: {}}"])
+def test_other_triggers_are_refused(on: str) -> None:
+    findings = check(MemorySnapshot({"trainyard.yaml": EXAMPLE_SPEC + f"    on: {on}\n", "train.py": ""}))
+    assert [(one.line, one.severity.value) for one in findings] == [(7, "error")]
+
+
+def test_every_fault_is_told_at_once() -> None:
+    text = "runs:\n  a b:\n    boot_file: train.sh\n    flavour: cpu\n    framework: 3\n    timeout: soon\n    retries: -1\n"
+    found = {(one.rule, one.line) for one in check(MemorySnapshot({"trainyard.yaml": text, "train.sh": ""}))}
+    assert found == {
+        ("run-file-value", 2), ("run-file-value", 3), ("run-file-key", 4), ("run-file-value", 5),
+        ("run-file-value", 6), ("run-file-value", 7),
+    }  # fmt: skip
