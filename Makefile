@@ -43,8 +43,9 @@ e2e: setup ## only the tests that drive the whole embedded stack
 bench: setup ## measures, as JSON lines; ONLY="way logs" takes only these
 	@PYTHONPATH=.:tests $(BIN)/python -m tests.bench $(ONLY)
 
-format: setup ## ruff's formatter
+format: setup ## ruff's formatter, and the page of the rules
 	$(BIN)/ruff format $(PY_SOURCES)
+	PYTHONPATH=layers/core/python $(BIN)/python -m trainyard.validation.rules.documentation
 
 build: setup ## sam build
 	SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build

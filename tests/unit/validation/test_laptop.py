@@ -110,7 +110,7 @@ def test_json_is_what_the_documentation_says(work_tree: Path) -> None:
 
     assert (printed["errors"], printed["warnings"]) == (2, 0)
     large, key = printed["findings"]
-    assert set(key) == {"rule", "severity", "file", "line", "column", "message", "fix", "url", "field"}
+    assert set(key) == {"rule", "severity", "file", "line", "column", "message", "fix", "url"}
     assert (key["rule"], key["severity"], key["file"], key["line"], key["column"]) == (
         "run-file-key", "error", "trainyard.yaml", 7, 5,
     )  # fmt: skip

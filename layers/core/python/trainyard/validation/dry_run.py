@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trainyard.model.check import Check, CheckAnswer
 from trainyard.model.finding import Finding
+from trainyard.model.settings import settings
 from trainyard.model.spec import RunSpec
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
@@ -40,9 +41,9 @@ def _answer(state: State, check: Check) -> CheckAnswer:
         with fetched_repository(state, repository, check.commit or check.ref or repository.default_branch) as fetched:
             store_listing(state, check.project, fetched.snapshot)
             findings = _findings(state, check, check.spec, fetched) if check.spec else []
-            return CheckAnswer(commit=fetched.commit, findings=ordered(documented(findings, None)))
+            return CheckAnswer(commit=fetched.commit, findings=ordered(documented(findings, settings().public_url)))
     except Unavailable as unavailable:
-        return CheckAnswer(findings=documented([unavailable.finding], None))
+        return CheckAnswer(findings=documented([unavailable.finding], settings().public_url))
 
 
 def _findings(state: State, check: Check, spec: RunSpec, fetched: Fetched) -> list[Finding]:

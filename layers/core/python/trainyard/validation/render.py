@@ -8,7 +8,6 @@ from typing import Any
 from trainyard import __version__
 from trainyard.model.finding import Finding, FindingCount, Severity
 from trainyard.model.text import Language
-from trainyard.validation.decision import findings_document
 from trainyard.validation.rules import REGISTRY, rule
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -27,8 +26,14 @@ def as_text(findings: list[Finding], language: Language = "en", *, colour: bool 
 
 
 def as_json(findings: list[Finding]) -> str:
-    """`{"findings": [...], "errors": n, "warnings": n}`; a finding without a line has `"line": null`."""
-    return json.dumps(findings_document(findings), ensure_ascii=False, indent=2) + "\n"
+    """`{"findings": [...], "errors": n, "warnings": n}`; a finding without a line has `"line": null`.
+
+    Which field of a request is at fault is left out: here all is said by file and line.
+    """
+    count = FindingCount.of(findings)
+    listed = [finding.model_dump(mode="json", exclude={"field"}) for finding in findings]
+    document = {"findings": listed, "errors": count.errors, "warnings": count.warnings}
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
 def as_sarif(findings: list[Finding], language: Language = "en") -> str:

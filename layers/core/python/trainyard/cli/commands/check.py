@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainyard.cli.client import ApiError
-from trainyard.cli.terminal import client, command, language
+from trainyard.cli.terminal import client, command, language, print_json
 from trainyard.model.errors import InvalidInput, UserError
 from trainyard.model.text import Text
 
@@ -80,6 +80,9 @@ def _findings(options: argparse.Namespace) -> None:
     from trainyard.model.finding import Finding
 
     document = client(options).get(f"/v1/runs/{options.run}/findings")
+    if options.format == "json":
+        print_json(document)
+        return
     try:
         found = [Finding.model_validate(one) for one in document["findings"]]
     except (KeyError, TypeError, ValueError):
