@@ -32,6 +32,7 @@ FREE_AT_REST = {
     "AWS::Events::EventBus",
     "AWS::Events::Rule",
     "AWS::IAM::InstanceProfile",
+    "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
     "AWS::Logs::MetricFilter",  # silent while all is well: held below

@@ -161,7 +161,7 @@ def test_an_argument_twice() -> None:
 
 def test_an_input_of_two_sources() -> None:
     found = faults({**REQUIRED, "inputs.x.dataset": "a/b", "inputs.x.model": "a/b"})
-    assert found["inputs.x.model"].zh == "dataset、model 和 run 必须且只能填写一个。"
+    assert found["inputs.x.model"].zh == "dataset、model、run 和 s3 必须且只能填写一个。"
 
 
 @pytest.mark.parametrize("ref", ["-x", "a b", "a..b", "a~1", "x.lock", "/a", "a/", "a\nb", "@{u}"])

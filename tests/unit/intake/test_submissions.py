@@ -104,7 +104,7 @@ def test_run_again_on_the_same_commit_and_revisions(state: State, project: Repos
     former = finish(state, submit_run(state, "ada/lenet5", ada, wanted(), NOW))
     pins = [
         PinnedInput(argument="data_url", source="dataset ada/digits", revision=OTHER, is_file=False, files=[]),
-        PinnedInput(argument="pretrain_url", source="run run-x", is_file=False, files=[]),
+        PinnedInput(argument="pretrain_url", source="run run-0000000000000000000001", is_file=False, files=[]),
     ]
     assert former.spec is not None
     request = RunRequest(
@@ -117,7 +117,7 @@ def test_run_again_on_the_same_commit_and_revisions(state: State, project: Repos
     assert again.state is RunState.REQUESTED
     assert again.spec is not None
     assert again.spec.inputs["data_url"].revision == OTHER
-    assert again.spec.inputs["pretrain_url"].run == "run-x"
+    assert again.spec.inputs["pretrain_url"].run == "run-0000000000000000000001"
     assert again.spec.hyperparameters == {"epochs": 10, "lr": 0.1}
 
 

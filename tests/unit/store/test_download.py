@@ -86,7 +86,8 @@ def test_no_progress_is_an_error_in_the_end(server: Server, downloads: Downloads
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(404, ObjectMissingError), (412, ObjectChangedError), (403, RuntimeError)]
+    ("status", "error"),
+    [(404, ObjectMissingError), (412, ObjectChangedError), (403, PermissionError), (400, RuntimeError)],
 )
 def test_a_refusal_is_not_tried_again(
     server: Server, downloads: Downloads, status: int, error: type[Exception]

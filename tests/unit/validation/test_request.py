@@ -106,12 +106,13 @@ def ended(state: State, run_id: str, run_state: RunState = RunState.SUCCEEDED) -
     state.objects.put(layout.result_key(run_id, 1), result.model_dump_json().encode())
 
 
-@pytest.mark.parametrize("reference", ["run-0000000000000000000001", "latest demo/lenet5"])
+@pytest.mark.parametrize("reference", ["run-0000000000000000000001", "latest demo/lenet5 lenet5"])
 def test_the_output_of_a_former_run_is_an_input(state: State, project: Any, reference: str) -> None:
     project.commit(PROJECT)
     ended(state, "run-0000000000000000000001")
     ended(state, "run-0000000000000000000002", RunState.FAILED)
     spec = a_spec(inputs={"data_url": {"run": reference, "path": "ckpt/lenet.ckpt"}})
+    state.table.create_run(a_run("run-0000000000000000000009", name="other", state=RunState.SUCCEEDED, attempt=1))
     run = asked(state, run_id="run-0000000000000000000003", spec=spec)
 
     (pinned,) = request_of(state, run).inputs

@@ -68,7 +68,7 @@ _REQUEST_FIELDS = ("name", "ref", "commit", "idempotency_key")
 _SPEC_FIELDS = ("description", "code_dir", "boot_file", "framework", "flavor", "timeout", "retries")
 _SWITCHES = ("output", "aim")
 _PAIRS = ("hyperparameters", "env", "evaluation")
-_INPUT_PARTS = ("dataset", "model", "run", "revision", "path")
+_INPUT_PARTS = ("dataset", "model", "run", "s3", "revision", "path")
 _TUTORIAL_INPUTS = {"pretrain_url": "model", "data_url": "dataset"}
 _TRUE = {"on", "true", "yes", "1", "是", "开启"}
 _FALSE = {"", "off", "false", "no", "0", "否", "关闭"}
@@ -183,8 +183,8 @@ class _Reading:
         argument, dot, part = key.partition(".")
         if not argument or (dot and part not in _INPUT_PARTS) or not (dot or kind):
             self._faults[name] = Text(
-                en="Write inputs.ARGUMENT.dataset=OWNER/NAME (or .model, .run, .revision, .path).",
-                zh="请填写 inputs.参数名.dataset=所有者/名称（或 .model、.run、.revision、.path）。",
+                en="Write inputs.ARGUMENT.dataset=OWNER/NAME (or .model, .run, .s3, .revision, .path).",
+                zh="请填写 inputs.参数名.dataset=所有者/名称（或 .model、.run、.s3、.revision、.path）。",
             )
             return
         known = self._spec.setdefault("inputs", {}).setdefault(argument, {})

@@ -68,7 +68,9 @@ _FULL_NAME = Text(en="Write it as OWNER/NAME, such as demo/digits.", zh="请按 
 _CHINESE = {
     "write a duration as": "请填写时长，例如 90s、30m、2h 或 1d。",
     "that duration is too long": "时长过长。",
-    "name exactly one of": "dataset、model 和 run 必须且只能填写一个。",
+    "name exactly one of": "dataset、model、run 和 s3 必须且只能填写一个。",
+    "write a run's id or": "请填写训练 ID，或 `latest 所有者/项目`。",
+    "write s3://": "请写成 s3://桶/前缀。",
     "a run's output has no revision": "训练输出没有版本，请去掉 revision。",
     "the boot file must be": "启动文件必须是 .py 文件。",
     "write a path relative": "请填写相对于仓库根目录的路径，使用正斜杠。",

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+# How what is no plain word is spelled in a variable.
+_READERS: dict[str, Callable[[str], object]] = {
+    "job_queues": json.loads,
+    "job_definitions": json.loads,
+    "input_objects": _listed,
+}
 
 
 class Settings(BaseModel):
@@ -27,18 +41,19 @@ class Settings(BaseModel):
     job_definitions: dict[str, str] = Field({}, description="JSON: a framework's job definition name to its ARN.")
     lfs_quota_gb: float = Field(50, ge=0, description="Git LFS GB (10^9 bytes) per repository; 0: unlimited.")
     requests_per_minute: int = Field(0, ge=0, description="Requests to the API for each caller; 0: unlimited.")
+    input_objects: list[str] = Field(
+        [], description="ARNs of S3 objects that every run may use as inputs, `/*` at the end, separated by commas."
+    )
     allow_loopback_http: bool = Field(False, description="Git over plain http to loopback addresses is allowed.")
 
     @classmethod
     def from_environment(cls, environment: dict[str, str]) -> Settings:
         """ValueError with every wrong variable at once: a wrong deployment is a bug, not a user's error."""
-        import json
-
         values: dict[str, object] = {}
         for name in cls.model_fields:
             raw = environment.get(f"TRAINYARD_{name.upper()}")
             if raw:
-                values[name] = json.loads(raw) if name in ("job_queues", "job_definitions") else raw
+                values[name] = _READERS.get(name, str)(raw)
         return cls.model_validate(values)
 
 

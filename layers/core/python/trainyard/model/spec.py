@@ -19,9 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from trainyard.model.repository import FullName
+from trainyard.model.ids import is_run_id
+from trainyard.model.repository import FULL_NAME, FullName
 
 RUN_NAME = r"^[A-Za-z0-9_-]{1,50}$"
+LATEST_RUN = re.compile(rf"latest +(?P<project>{FULL_NAME.pattern})( +(?P<name>[A-Za-z0-9_-]{{1,50}}))?")
+"""The newest run of a project that succeeded, or of one name in it."""
+S3_ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^\x00-\x1f\x7f]*))?")
 # Names of arguments and variables: what `argparse` and a shell both take.
 ARGUMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -73,17 +77,24 @@ Scalar = str | bool | int | Annotated[float, AllowInfNan(False)]
 
 
 class Input(BaseModel):
-    """Where an argument's files come from: exactly one of `dataset`, `model` and `run`."""
+    """Where an argument's files come from: exactly one of `dataset`, `model`, `run` and `s3`."""
 
     model_config = ConfigDict(extra="forbid")
 
     dataset: FullName | None = Field(None, description="A data set repository, owner/name.")
     model: FullName | None = Field(None, description="A model repository, owner/name.")
-    run: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        None, description="The id of a former run whose output is used, or `latest OWNER/PROJECT`."
+    run: Annotated[str, StringConstraints(max_length=250)] | None = Field(
+        None,
+        description="A former run whose output is used: its id, or `latest OWNER/PROJECT` or `latest OWNER/PROJECT "
+        "NAME` for the newest run of the project, or of that name in it, that succeeded.",
+    )
+    s3: Annotated[str, StringConstraints(max_length=1100)] | None = Field(
+        None, description="`s3://BUCKET/PREFIX`, where the operator allowed it. A prefix is taken as a folder."
     )
     revision: Annotated[str, StringConstraints(max_length=200)] | None = Field(
-        None, description="Branch, tag or commit of the repository; its default branch if left out."
+        None,
+        description="Branch, tag or commit of the repository, its default branch if left out; of s3 the digest that a "
+        "former run shows, to use exactly those objects.",
     )
     path: Annotated[str, StringConstraints(max_length=500)] = Field(
         "", description="One file or folder in it; all of it if left out. A file is passed as a file."
@@ -91,8 +102,8 @@ class Input(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if sum(source is not None for source in (self.dataset, self.model, self.run)) != 1:
-            raise ValueError("name exactly one of dataset, model and run")
+        if sum(source is not None for source in (self.dataset, self.model, self.run, self.s3)) != 1:
+            raise ValueError("name exactly one of dataset, model, run and s3")
         if self.run is not None and self.revision is not None:
             raise ValueError("a run's output has no revision; leave it out")
         return self
@@ -101,6 +112,20 @@ class Input(BaseModel):
     @classmethod
     def _inside(cls, path: str) -> str:
         return relative_path(path)
+
+    @field_validator("run")
+    @classmethod
+    def _names_a_run(cls, run: str | None) -> str | None:
+        if run is not None and not is_run_id(run) and LATEST_RUN.fullmatch(run) is None:
+            raise ValueError("write a run's id or `latest OWNER/PROJECT`")
+        return run
+
+    @field_validator("s3")
+    @classmethod
+    def _is_s3(cls, s3: str | None) -> str | None:
+        if s3 is not None and S3_ADDRESS.fullmatch(s3) is None:
+            raise ValueError("write s3://BUCKET/PREFIX")
+        return s3
 
 
 class PushTrigger(BaseModel):

@@ -164,6 +164,11 @@ def _told(file: InputFile) -> Iterator[None]:
         raise _missing(file) from None
     except ObjectChangedError:
         raise _changed(file) from None
+    except PermissionError:
+        # On our own bucket that is a wrong deployment, and nothing that the user could do anything about.
+        if not file.bucket:
+            raise
+        raise _forbidden(file) from None
 
 
 def _missing(file: InputFile) -> SetupError:
@@ -180,5 +185,15 @@ def _changed(file: InputFile) -> SetupError:
         Text(
             en=f"The input file {file.path} is not what was pinned when the run was checked; upload it again.",
             zh=f"输入文件 {file.path} 与校验时的内容不一致，请重新上传。",
+        )
+    )
+
+
+def _forbidden(file: InputFile) -> SetupError:
+    where = f"s3://{file.bucket}/{file.key}"
+    return SetupError(
+        Text(
+            en=f"S3 does not let the run read {where}: it was removed, or the operator's permission does not cover it.",
+            zh=f"S3 不允许训练读取 {where}：对象已被删除，或管理员未授予读取权限。",
         )
     )

@@ -6,7 +6,8 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from trainyard.store.download import Downloads
 LARGE_BYTES = 32 << 20
 PART_BYTES = 8 << 20
 _LOOK_SECONDS = 0.2
-_PIECE_BYTES = 1 << 20
+_AHEAD = 16
 _HERE, _NOT_HERE = b"1", b"\0"
 
 
@@ -56,7 +57,7 @@ class PartedFetch:
     ) -> None:
         self._downloads, self._file = downloads, file
         self._record, self._pool, self._stop = record, pool, Stop(stop)
-        self._begun: list[Future[None]] = []
+        self._begun: deque[Future[Sequence[bytes]]] = deque()
         self._count = -(-file.size // PART_BYTES)
         known = os.pread(record, self._count, 0) if part.exists() else b""
         self._known = known.ljust(self._count, _NOT_HERE)
@@ -71,15 +72,19 @@ class PartedFetch:
         return self
 
     def sha256(self) -> str:
-        """Bring every part that is not there, and say what the whole amounts to: each part is read as it is ready."""
+        """Bring every part that is not there, and say what the whole amounts to.
+
+        Parts are hashed in their order as they come, from memory: reading a large file again costs as much as fetching
+        it. So many are under way at a time as fit into a little more than a hundred megabytes.
+        """
         digest = hashlib.sha256()
         os.truncate(self.handle, self._file.size)
-        self._begun = [self._pool.submit(self._bring, number) for number in range(self._count)]
-        for number, begun in enumerate(self._begun):
-            begun.result()
-            start, end = self._span(number)
-            for at in range(start, end, _PIECE_BYTES):
-                digest.update(os.pread(self.handle, min(_PIECE_BYTES, end - at), at))
+        for number in range(self._count):
+            if len(self._begun) == _AHEAD:
+                self._hash(digest)
+            self._begun.append(self._pool.submit(self._bring, number))
+        while self._begun:
+            self._hash(digest)
         return digest.hexdigest()
 
     def close(self) -> None:
@@ -90,16 +95,24 @@ class PartedFetch:
         wait(self._begun)
         os.close(self.handle)
 
-    def _bring(self, number: int) -> None:
-        if self._known[number : number + 1] == _HERE:
-            return
+    def _hash(self, digest: hashlib._Hash) -> None:
+        for piece in self._begun[0].result():
+            digest.update(piece)
+        self._begun.popleft()
+
+    def _bring(self, number: int) -> Sequence[bytes]:
         at, end = self._span(number)
+        if self._known[number : number + 1] == _HERE:
+            return [os.pread(self.handle, end - at, at)]
         self._stop.check()
+        pieces = []
         for piece in self._downloads.stream(self._file.key, at, end, self._file.etag):
             self._stop.check()
             os.pwrite(self.handle, piece, at)
             at += len(piece)
+            pieces.append(piece)
         os.pwrite(self._record, _HERE, number)
+        return pieces
 
     def _span(self, number: int) -> tuple[int, int]:
         return number * PART_BYTES, min((number + 1) * PART_BYTES, self._file.size)

@@ -21,7 +21,7 @@ _PIECE_BYTES = 1 << 20
 # Without a byte of progress between them; the pauses add up to about six seconds.
 _TRIES = 6
 _PAUSE_SECONDS = 0.2
-_MISSING, _CHANGED, _TOO_MANY, _SERVER_FAULT = 404, 412, 429, 500
+_FORBIDDEN, _MISSING, _CHANGED, _TOO_MANY, _SERVER_FAULT = 403, 404, 412, 429, 500
 
 
 class ObjectChangedError(Exception):
@@ -60,8 +60,9 @@ class Downloads:
 
         Raises:
             ObjectMissingError: there is no such object.
+            PermissionError: S3 does not let us read it; without the right to list, also where there is no such object.
             ObjectChangedError: its entity tag is not `etag`, where one is given.
-            RuntimeError: S3 refuses, or cannot be reached for some seconds.
+            RuntimeError: S3 cannot be reached for some seconds, or answers with what it never should.
         """
         at, tries = start, _TRIES
         while True:
@@ -91,9 +92,9 @@ class Downloads:
             response = self._session.send(request.prepare())
         except HTTPClientError as error:
             raise _BrokenOffError from error
+        _require_content(response, key, partial="Range" in headers)
         whole = False
         try:
-            _require_content(response, key, partial="Range" in headers)
             yield from response.raw.stream(_PIECE_BYTES)
             whole = True
         except (HTTPError, OSError) as error:
@@ -107,10 +108,13 @@ def _require_content(response: Any, key: str, *, partial: bool) -> None:
     status = response.status_code
     if status == (206 if partial else 200):
         return
+    said = response.content[:500]  # read, so that the connection can be used again
     if status == _MISSING:
         raise ObjectMissingError(key)
+    if status == _FORBIDDEN:
+        raise PermissionError(key)
     if status == _CHANGED:
         raise ObjectChangedError(key)
     if status >= _SERVER_FAULT or status == _TOO_MANY:
         raise _BrokenOffError(status)
-    raise RuntimeError(f"{key} could not be read: {status} {response.content[:500]!r}")
+    raise RuntimeError(f"{key} could not be read: {status} {said!r}")

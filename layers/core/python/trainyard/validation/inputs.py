@@ -14,30 +14,30 @@ from pydantic import ValidationError
 from trainyard.hosts.registry import host
 from trainyard.model.errors import UserError
 from trainyard.model.finding import Finding
-from trainyard.model.repository import FULL_NAME, Repository, RepositoryKind
+from trainyard.model.repository import Repository, RepositoryKind
 from trainyard.model.request import InputFile, PinnedInput, RunRequest
 from trainyard.model.result import AttemptResult
 from trainyard.model.run import Run, RunState
-from trainyard.model.spec import Input, RunSpec
+from trainyard.model.spec import LATEST_RUN, Input, RunSpec
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
 from trainyard.store.secrets import host_token_name
 from trainyard.validation.fetch import MAX_FILE_BYTES, FetchRefused, fetched, limit_text
+from trainyard.validation.input_fault import MAX_FILES, SMALLER, InputFault
 from trainyard.validation.lfs_pointer import read_pointer
 from trainyard.validation.object_database import LimitExceededError, Limits, UnreadableError
 from trainyard.validation.rules import rule
+from trainyard.validation.s3_inputs import pin_s3
 from trainyard.validation.snapshot import CommitSnapshot, Snapshot
 from trainyard.validation.suggestion import nearest
 from trainyard.validation.view import RunView
 
-MAX_FILES = 20_000
-"""Files of one input: all of them are listed in the request that the runner reads."""
 LIMITS = Limits(pack_bytes=512 << 20, content_bytes=1 << 30)
-_LATEST = "latest "
 _LISTED_INSTEAD = 32
 """From so many objects on one listing costs less than asking for each."""
 _AT_ONCE = 8
+_PAGES, _RUNS_PER_PAGE = 10, 100
 Outcome = TypeVar("Outcome")
 
 
@@ -47,14 +47,6 @@ class Pinning:
 
     inputs: list[PinnedInput]
     findings: list[Finding]
-
-
-class _Fault(Exception):
-    """An input that cannot be pinned. `part`: the key of the input's description that is to blame."""
-
-    def __init__(self, rule_id: str, part: str, message: Text, fix: Text) -> None:
-        super().__init__(message.en)
-        self.rule_id, self.part, self.message, self.fix = rule_id, part, message, fix
 
 
 def pin_inputs(state: State, view: RunView, reader: str) -> Pinning:
@@ -69,7 +61,7 @@ def pin_inputs(state: State, view: RunView, reader: str) -> Pinning:
         for argument, outcome in outcomes.items():
             try:
                 pinned.append(outcome.result())
-            except _Fault as fault:
+            except InputFault as fault:
                 place = view.place("inputs", argument, fault.part)
                 findings.append(rule(fault.rule_id).finding(place, fault.message, fault.fix))
     return Pinning(pinned, findings)
@@ -100,6 +92,8 @@ def _exactly(source: Input, pinned: PinnedInput) -> Input:
 def _pin(state: State, argument: str, source: Input, reader: str) -> PinnedInput:
     if source.run is not None:
         return _pin_run(state, argument, source.run, source.path, reader)
+    if source.s3 is not None:
+        return pin_s3(state.objects, argument, source)
     kind = RepositoryKind.DATASET if source.dataset is not None else RepositoryKind.MODEL
     name = source.dataset or source.model
     assert name is not None
@@ -114,7 +108,7 @@ def _readable(state: State, name: str, kind: RepositoryKind, reader: str) -> Rep
     ]
     if repository is None or not repository.may_read(reader):
         # The same words for both: whether a private repository exists is nobody else's business.
-        raise _Fault(
+        raise InputFault(
             "input-missing",
             kind.value,
             Text(en=f"There is no {kind_en} {name} that you may read.", zh=f"没有您可读取的{kind_zh} {name}。"),
@@ -124,7 +118,7 @@ def _readable(state: State, name: str, kind: RepositoryKind, reader: str) -> Rep
             ),
         )
     if repository.kind is not kind:
-        raise _Fault(
+        raise InputFault(
             "input-missing",
             kind.value,
             Text(
@@ -149,15 +143,15 @@ def _pin_repository(state: State, argument: str, repository: Repository, source:
             files = _contents(state, repository.full_name, snapshot, paths)
     except FetchRefused as refused:
         part = "revision" if refused.kind == "absent" else repository.kind.value
-        raise _Fault("input-missing", part, _about(repository.full_name, refused.message), refused.fix) from None
+        raise InputFault("input-missing", part, _about(repository.full_name, refused.message), refused.fix) from None
     except UserError as error:
         fix = Text(en="Correct the registration of the repository.", zh="请更正该仓库的登记信息。")
-        raise _Fault("input-missing", repository.kind.value, error.message, fix) from None
+        raise InputFault("input-missing", repository.kind.value, error.message, fix) from None
     except LimitExceededError as error:
         message, _ = limit_text(error.limit, LIMITS)
-        raise _Fault("input-content", repository.kind.value, message, _SMALLER) from None
+        raise InputFault("input-content", repository.kind.value, message, SMALLER) from None
     except UnreadableError:
-        raise _Fault("input-content", repository.kind.value, _DAMAGED, _REPAIR) from None
+        raise InputFault("input-content", repository.kind.value, _DAMAGED, _REPAIR) from None
     return PinnedInput(
         argument=argument,
         source=f"{repository.kind.value} {repository.full_name}",
@@ -167,10 +161,6 @@ def _pin_repository(state: State, argument: str, repository: Repository, source:
     )
 
 
-_SMALLER = Text(
-    en="Put large files under Git LFS and pack many small files into one archive.",
-    zh="请用 Git LFS 管理大文件，并把大量小文件打包成一个归档。",
-)
 _DAMAGED = Text(en="The repository holds damaged git objects.", zh="仓库中有损坏的 Git 对象。")
 _REPAIR = Text(en="Run `git fsck`, repair it and push again.", zh="请运行 `git fsck`，修复后重新推送。")
 
@@ -186,19 +176,19 @@ def _chosen(names: Iterable[str], path: str, source: str) -> tuple[list[str], bo
         return [path], True
     chosen = [name for name in known if not path or name.startswith(f"{path}/")]
     if len(chosen) > MAX_FILES:
-        raise _Fault(
+        raise InputFault(
             "input-content",
             "path",
             Text(
                 en=f"{source} holds more than {MAX_FILES} files there.",
                 zh=f"{source} 在此处的文件超过 {MAX_FILES} 个。",
             ),
-            _SMALLER,
+            SMALLER,
         )
     if chosen:
         return chosen, False
     meant = nearest(path, known)
-    raise _Fault(
+    raise InputFault(
         "input-missing",
         "path",
         Text(en=f"{source} has nothing at `{path}`.", zh=f"{source} 中没有 `{path}`。")
@@ -223,7 +213,7 @@ def _contents(state: State, repository: str, snapshot: Snapshot, paths: list[str
     sizes = _stored_sizes(state, repository, [content.file.key for content in contents])
     for content in contents:
         if content.data is None and sizes.get(content.file.key) != content.file.size:
-            raise _Fault(
+            raise InputFault(
                 "input-content",
                 "path",
                 Text(
@@ -250,7 +240,7 @@ def _content(repository: str, snapshot: Snapshot, path: str) -> _Content:
     if data is None or len(data) > MAX_FILE_BYTES or not entry.is_file or not entry.readable_name:
         what_en = "is over 200 KB and not stored through Git LFS" if entry.is_file else "is a link or a submodule"
         what_zh = "超过 200 KB 且未使用 Git LFS" if entry.is_file else "是链接或子模块"
-        raise _Fault(
+        raise InputFault(
             "input-content",
             "path",
             Text(en=f"{repository}: {path} {what_en}.", zh=f"{repository}：{path} {what_zh}。"),
@@ -295,7 +285,7 @@ def _pin_run(state: State, argument: str, reference: str, path: str, reader: str
     try:
         result = AttemptResult.model_validate(json.loads(state.objects.get(layout.result_key(run.id, run.attempt))))
     except (ObjectMissingError, ValueError):
-        raise _Fault(
+        raise InputFault(
             "input-missing",
             "run",
             Text(en=f"The run {run.id} left no output.", zh=f"训练 {run.id} 没有留下输出。"),
@@ -319,23 +309,19 @@ def _pin_run(state: State, argument: str, reference: str, path: str, reader: str
 
 
 def _former_run(state: State, reference: str, reader: str) -> Run:
-    run: Run | None
-    if reference.startswith(_LATEST):
-        project = reference.removeprefix(_LATEST).strip()
-        if not FULL_NAME.fullmatch(project):
-            raise _no_run(reference)
-        _readable(state, project, RepositoryKind.PROJECT, reader)
-        newest = state.table.runs_of(project, limit=100).rows
-        run = next((run for run in newest if run.state is RunState.SUCCEEDED), None)
-    else:
+    latest = LATEST_RUN.fullmatch(reference)
+    if latest is None:
         run = state.table.run(reference)
+    else:
+        _readable(state, latest["project"], RepositoryKind.PROJECT, reader)
+        run = _newest_success(state, latest["project"], latest["name"])
     if run is None or run.deleted_at is not None:
         raise _no_run(reference)
     repository = state.table.repository(run.project)
     if repository is None or not repository.may_read(reader):
         raise _no_run(reference)
     if not run.state.is_final:
-        raise _Fault(
+        raise InputFault(
             "input-missing",
             "run",
             Text(en=f"The run {run.id} has not ended yet.", zh=f"训练 {run.id} 尚未结束。"),
@@ -344,8 +330,22 @@ def _former_run(state: State, reference: str, reader: str) -> Run:
     return run
 
 
-def _no_run(reference: str) -> _Fault:
-    return _Fault(
+def _newest_success(state: State, project: str, name: str | None) -> Run | None:
+    """Among the project's last thousand runs."""
+    cursor = None
+    for _ in range(_PAGES):
+        page = state.table.runs_of(project, limit=_RUNS_PER_PAGE, cursor=cursor)
+        for run in page.rows:
+            if run.state is RunState.SUCCEEDED and name in (None, run.name):
+                return run
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return None
+
+
+def _no_run(reference: str) -> InputFault:
+    return InputFault(
         "input-missing",
         "run",
         Text(en=f"There is no run `{reference[:80]}` that you may use.", zh=f"没有您可使用的训练 `{reference[:80]}`。"),

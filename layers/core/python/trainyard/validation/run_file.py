@@ -352,11 +352,25 @@ _OWN: list[tuple[str, str, str, str, str]] = [
         "请填写 {0} 到 {1} 之间的时长。",
     ),
     (
-        r"name exactly one of dataset, model and run",
+        r"name exactly one of dataset, model, run and s3",
         "`{shown}` must name exactly one source.",
         "`{shown}` 必须且只能指定一个来源。",
-        "Write one of `dataset: OWNER/NAME`, `model: OWNER/NAME` and `run: ID`.",
-        "请在 `dataset: 所有者/名称`、`model: 所有者/名称`、`run: ID` 中写一个。",
+        "Write one of `dataset: OWNER/NAME`, `model: OWNER/NAME`, `run: ID` and `s3: s3://BUCKET/PREFIX`.",
+        "请在 `dataset: 所有者/名称`、`model: 所有者/名称`、`run: ID`、`s3: s3://桶/前缀` 中写一个。",
+    ),
+    (
+        r"write a run's id or `latest OWNER/PROJECT`",
+        "`{shown}` names no run.",
+        "`{shown}` 不是有效的训练。",
+        "Write a run's id, or `latest OWNER/PROJECT` or `latest OWNER/PROJECT NAME` for the newest that succeeded.",
+        "请填写训练 ID，或用 `latest 所有者/项目`、`latest 所有者/项目 名称` 表示最近一次成功的训练。",
+    ),
+    (
+        r"write s3://BUCKET/PREFIX",
+        "`{shown}` is no address of S3 objects.",
+        "`{shown}` 不是 S3 地址。",
+        "Write s3://BUCKET/PREFIX, such as s3://our-data/digits.",
+        "请写成 s3://桶/前缀，例如 s3://our-data/digits。",
     ),
     (
         r"a run's output has no revision.*",
