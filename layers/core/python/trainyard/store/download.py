@@ -108,7 +108,7 @@ def _require_content(response: Any, key: str, *, partial: bool) -> None:
     status = response.status_code
     if status == (206 if partial else 200):
         return
-    said = response.content[:500]  # read, so that the connection can be used again
+    response.raw.close()
     if status == _MISSING:
         raise ObjectMissingError(key)
     if status == _FORBIDDEN:
@@ -117,4 +117,4 @@ def _require_content(response: Any, key: str, *, partial: bool) -> None:
         raise ObjectChangedError(key)
     if status >= _SERVER_FAULT or status == _TOO_MANY:
         raise _BrokenOffError(status)
-    raise RuntimeError(f"{key} could not be read: {status} {said!r}")
+    raise RuntimeError(f"{key} could not be read: {status}")
