@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
+from e2e.calls import call
 from unit.githost.little_stack import Person, client, needs_git_lfs
 
 from infra.local.stack import Stack
@@ -34,20 +32,15 @@ def person(stack: Stack, token: str, tmp_path: Path) -> Person:
     return made
 
 
-def create(stack: Stack, name: str, kind: str) -> str:
+def create(stack: Stack, token: str, name: str, kind: str) -> str:
     """The clone address of a new repository."""
-    request = urllib.request.Request(
-        f"{stack.addresses.git}/_admin/repositories",
-        json.dumps({"full_name": name, "kind": kind}).encode(),
-        {"Authorization": f"Bearer {Path(stack.addresses.git_admin_token_file).read_text()}"},
-    )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        made: dict[str, Any] = json.load(answer)
-    return str(made["clone_url"])
+    status, made = call(stack, token, "POST", "/v1/repositories", {"name": name, "kind": kind})
+    assert status == 201
+    return str(made["repository"]["clone_url"])
 
 
-def test_a_model_with_a_checkpoint_there_and_back(stack: Stack, person: Person) -> None:
-    address = create(stack, "ada/model", "model")
+def test_a_model_with_a_checkpoint_there_and_back(stack: Stack, token: str, person: Person) -> None:
+    address = create(stack, token, "ada/model", "model")
     person.run(f"git clone {address} && git lfs install")
     work = person.home / "model"
     checkpoint = os.urandom(20_000_000)
@@ -64,8 +57,8 @@ def test_a_model_with_a_checkpoint_there_and_back(stack: Stack, person: Person) 
     person.run("git lfs lock lenet-1_1875.ckpt && git lfs unlock lenet-1_1875.ckpt", work)
 
 
-def test_a_project_refuses_lfs_and_large_files(stack: Stack, person: Person) -> None:
-    person.run(f"git clone {create(stack, 'ada/code', 'project')} && git lfs install")
+def test_a_project_refuses_lfs_and_large_files(stack: Stack, token: str, person: Person) -> None:
+    person.run(f"git clone {create(stack, token, 'ada/code', 'project')} && git lfs install")
     work = person.home / "code"
     person.run('git lfs track "*.ckpt"', work)
     (work / "a.ckpt").write_bytes(b"x" * 300_000)

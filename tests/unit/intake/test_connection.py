@@ -10,12 +10,13 @@ import pytest
 from contracts.hosts.host_server import DIALECTS, GUEST_TOKEN, OWNER_TOKEN, HostServer, host_server
 from unit.intake.conftest import NOW
 
+from trainyard.hosts.contract import HostRefusedError
 from trainyard.intake import repositories, webhooks
 from trainyard.intake.deliveries import receive_event
 from trainyard.intake.ownership import RepositoryChanges, change_repository
 from trainyard.intake.removal import remove_repository
 from trainyard.intake.repositories import Created, NewRepository, create_repository
-from trainyard.model.errors import Conflict, Forbidden, InvalidInput
+from trainyard.model.errors import Conflict, Forbidden, InvalidInput, UserError
 from trainyard.model.repository import AccessToken, RepositoryKind, Scope
 from trainyard.model.settings import Settings
 from trainyard.store import State
@@ -97,6 +98,8 @@ def test_a_host_that_is_away_is_connected_by_hand(
     webhook = connect(state, ada, git_host, OWNER_TOKEN).webhook
     assert webhook is not None
     assert webhook.secret
+    assert webhook.note is not None
+    assert "did not answer" in webhook.note.en
 
 
 def test_a_new_token_for_an_expired_one(state: State, ada: AccessToken, git_host: tuple[str, HostServer]) -> None:
@@ -188,3 +191,15 @@ def test_what_codecommit_cannot_take_is_a_clear_error(
 ) -> None:
     with pytest.raises((InvalidInput, Forbidden)):
         create_repository(state, ada, NewRepository(name=name), ROOT)
+
+
+def test_a_codecommit_that_says_no_is_no_fault_of_ours(
+    state: State, ada: AccessToken, on_codecommit: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise HostRefusedError("codecommit", 400, "AccessDeniedException")
+
+    monkeypatch.setattr("trainyard.hosts.codecommit.create_repository", refuse)
+    with pytest.raises(UserError) as caught:
+        create_repository(state, ada, NewRepository(name="lenet5"), ROOT)
+    assert "AccessDeniedException" in caught.value.message.zh

@@ -14,7 +14,7 @@ from trainyard.intake.pushes import record_push
 from trainyard.model.errors import InvalidInput, NotFound, TooLarge, Unauthenticated
 from trainyard.model.repository import Repository, RepositoryKind
 from trainyard.store import State, layout
-from trainyard.store.secrets import webhook_secret_name
+from trainyard.store.secrets import Secrets, webhook_secret_name
 
 A, B = "a" * 40, "b" * 40
 
@@ -129,6 +129,22 @@ def test_a_project_without_a_secret_refuses_every_delivery(state: State) -> None
     state.table.create_repository(make_repository("ada/new"))
     with pytest.raises(Unauthenticated):
         deliver(state, push(), name="ada/new")
+
+
+def test_a_renewed_secret_counts_within_seconds(
+    state: State, project: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_function = Secrets("/trainyard")
+    deliver(state, push())
+    other_function.put(webhook_secret_name("ada/lenet5"), "renewed")
+    again = push(after="c" * 40)
+    sent = headers(again, secret="renewed", delivery="d-2")
+    with pytest.raises(Unauthenticated):
+        receive_delivery(state, "github", "ada/lenet5", sent, again, NOW)
+    monkeypatch.setattr("trainyard.intake.deliveries._SECRET_RENEWED_SECONDS", 0.0)
+    assert receive_delivery(state, "github", "ada/lenet5", sent, again, NOW).kind == "push"
+    with pytest.raises(Unauthenticated):
+        receive_delivery(state, "github", "ada/lenet5", headers(again, delivery="d-3"), again, NOW)
 
 
 def test_too_large(state: State, project: Repository) -> None:

@@ -13,7 +13,7 @@ from trainyard.model.repository import AccessToken, FileLock, Repository, Scope
 from trainyard.model.run import RunState
 from trainyard.store import State, layout
 from trainyard.store.access import issue_token, token_digest
-from trainyard.store.secrets import host_token_name, webhook_secret_name
+from trainyard.store.secrets import Secrets, host_token_name, webhook_secret_name
 
 NAME = "ada/lenet5"
 ENDED = RunState.SUCCEEDED
@@ -95,3 +95,10 @@ def test_what_ran_out_of_time_is_hidden_and_finished_by_the_next(
         remove_repository(full, NAME, stranger, NAME)
     assert remove_repository(full, NAME, ada, "")
     assert create_repository(full, ada, NewRepository(name="lenet5", clone_url="https://github.com/a/b"), "https://t")
+
+
+def test_what_another_function_removed_and_made_anew_has_its_new_token(full: State) -> None:
+    other_function = Secrets("/trainyard")
+    assert full.secrets.get(host_token_name(NAME), max_age=60)
+    other_function.put(host_token_name(NAME), "ada:new")
+    assert full.secrets.get(host_token_name(NAME)) == "ada:new"

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.hosts.addresses import checked_address
+from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
 from trainyard.hosts.registry import host, host_of
 from trainyard.intake.connection import CODECOMMIT, default_branch, host_answers, remember_connection
 from trainyard.intake.missed import watch_from_nothing
 from trainyard.intake.permissions import require_scope, writable_repository
 from trainyard.intake.webhooks import OWN_HOST, Webhook, is_on_our_host, new_secret, prepare_our_host, webhook_for
-from trainyard.model.errors import Conflict, Forbidden, InvalidInput
+from trainyard.model.errors import Conflict, Forbidden, InvalidInput, UserError
 from trainyard.model.repository import (
     FULL_NAME,
     AccessToken,
@@ -171,7 +172,16 @@ def _place(token: AccessToken, wanted: NewRepository, full_name: str) -> _Place:
 def _made_on_codecommit(full_name: str, description: str) -> str:
     from trainyard.hosts.codecommit import create_repository as create
 
-    return create(settings().codecommit_repositories, full_name, description)
+    try:
+        return create(settings().codecommit_repositories, full_name, description)
+    except (HostRefusedError, HostUnavailableError) as error:
+        raise UserError(
+            Text(
+                en=f"CodeCommit did not make the repository: {error}. Try again; if it stays, ask the operator.",
+                zh=f"CodeCommit 未能创建仓库：{error}。请重试；如仍失败，请联系管理员。",
+            ),
+            code="host_unavailable",
+        ) from None
 
 
 def _stored(state: State, repository: Repository, *, keep_branch: bool) -> tuple[Repository, bool]:
@@ -209,7 +219,7 @@ def _set_up(
         state.secrets.put(host_token_name(repository.full_name), host_token)
     if repository.kind is not RepositoryKind.PROJECT or repository.host == CODECOMMIT:
         return None
-    return webhook_for(state, repository, "" if is_away else host_token, public_url)
+    return webhook_for(state, repository, host_token, public_url, is_away=is_away)
 
 
 def _taken(full_name: str, *, is_being_removed: bool) -> Conflict:

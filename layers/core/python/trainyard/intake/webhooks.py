@@ -20,6 +20,11 @@ _BY_HAND = Text(
     en="Add a webhook with this address and secret in the repository's settings on its host.",
     zh="请在 Git 平台的仓库设置中，使用此地址和密钥添加 Webhook。",
 )
+_AWAY = Text(
+    en="The git host did not answer just now, so nothing was set up there. Send the same request again later, or: "
+    f"{_BY_HAND.en}",
+    zh=f"Git 平台暂时没有响应，尚未创建 Webhook。请稍后重新发送同一请求，或者：{_BY_HAND.zh}",
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,16 @@ class Webhook:
     """What the user still has to do, or why it was not done for them."""
 
 
-def webhook_for(state: State, repository: Repository, host_token: str, public_url: str) -> Webhook:
+def webhook_for(
+    state: State, repository: Repository, host_token: str, public_url: str, *, is_away: bool = False
+) -> Webhook:
     """The webhook is made on the host where its token allows that; else the user is told what to enter there.
 
-    `public_url`: the root under which git hosts reach us.
+    `public_url`: the root under which git hosts reach us. `is_away`: the host did not answer before and is not asked.
     """
     address, secret = webhook_address(repository, public_url), webhook_secret(state, repository)
+    if is_away:
+        return Webhook(address, secret, _AWAY)
     if not host_token:
         return Webhook(address, secret, _BY_HAND)
     try:

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-# A changed secret is noticed after at most this long; without it every webhook would cost one call.
-_KEPT_SECONDS = 60.0
-
 
 class Secrets:
     """Parameters under one prefix."""
@@ -19,6 +16,7 @@ class Secrets:
         self._prefix = prefix.rstrip("/")
         self._given = client
         self._kept: dict[str, tuple[float, str | None]] = {}
+        """When it was read, and what it was then."""
 
     @property
     def _ssm(self) -> SSMClient:
@@ -28,17 +26,17 @@ class Secrets:
             self._given = ssm()
         return self._given
 
-    def get(self, name: str) -> str | None:
-        """The secret, or None if there is none. A just-changed one may be answered for up to a minute."""
+    def get(self, name: str, max_age: float = 0.0) -> str | None:
+        """The secret, or None if there is none. It may be what it was `max_age` seconds ago."""
         kept = self._kept.get(name)
-        if kept is not None and kept[0] > time.monotonic():
+        if kept is not None and kept[0] + max_age > time.monotonic():
             return kept[1]
         try:
             answer = self._ssm.get_parameter(Name=f"{self._prefix}/{name}", WithDecryption=True)
             value: str | None = answer["Parameter"]["Value"]
         except self._ssm.exceptions.ParameterNotFound:
             value = None
-        self._kept[name] = (time.monotonic() + _KEPT_SECONDS, value)
+        self._kept[name] = (time.monotonic(), value)
         return value
 
     def put(self, name: str, value: str) -> None:
