@@ -108,6 +108,7 @@ def test_the_hook_is_installed(tree: Path) -> None:
     assert (tree / ".git" / "hooks" / "pre-push").exists()
 
 
+@pytest.mark.usefixtures("terminal")
 def test_metrics_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "log").write_text("epoch: 1 step: 44, loss is 0.5\n")
     assert run(["metrics", str(tmp_path / "log")]) == 0

@@ -58,6 +58,7 @@ class TestResults:
         assert call("search", RUNS[0], "-e", "(") == 1
         assert "RE2" in capsys.readouterr().err
 
+    @pytest.mark.usefixtures("terminal")
     def test_metrics(self, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
         assert call("metrics", RUNS[0]) == 0
         assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["loss", "2", "0.9", "0.5"]
@@ -65,6 +66,7 @@ class TestResults:
         document = json.loads(capsys.readouterr().out)
         assert document["groups"][0]["series"]["loss"][1] == {"step": None, "epoch": 2, "value": 0.5}
 
+    @pytest.mark.usefixtures("terminal")
     def test_compare(self, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
         assert call("compare", RUNS[1]) == 0
         lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
@@ -73,6 +75,7 @@ class TestResults:
         assert call("compare", RUNS[1], "best", "--json") == 0
         assert json.loads(capsys.readouterr().out)["runs"] == [RUNS[1], RUNS[0]]
 
+    @pytest.mark.usefixtures("terminal")
     def test_leaderboard_and_report(self, call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert call("leaderboard", "ada/lenet5") == 0
         assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["1", RUNS[1], "accuracy", "0.9"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +15,7 @@ from trainyard.model.errors import UserError
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         return int(options.act(options) or 0)
     except UserError as error:
@@ -29,11 +28,12 @@ def run(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="trainyard", description=__doc__)
-    parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--url", default=os.environ.get("TRAINYARD_URL"), help="address of the API (TRAINYARD_URL)")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    own = argparse.ArgumentParser(prog="trainyard", description=__doc__)
+    own.add_argument("--version", action="version", version=__version__)
+    own.add_argument("--url", help="address of the API; else TRAINYARD_URL, else that of `trainyard login`")
+    subparsers = own.add_subparsers(required=True, metavar="COMMAND")
     for group in commands.GROUPS:
         group.add(subparsers)
-    return parser
+    return own

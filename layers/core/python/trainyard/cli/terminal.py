@@ -5,20 +5,44 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import unicodedata
-from collections.abc import Sequence
-from typing import Any
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from trainyard.cli.client import ApiError, Client
+from trainyard.cli.client import Client
+from trainyard.cli.config import find_login
 from trainyard.model.text import Language
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-def command(subparsers: Any, name: str, act: Any, words: str, *places: str) -> argparse.ArgumentParser:
-    """Add a command to the parser; `act` gets its options. Places are `project` and `run`."""
-    added: argparse.ArgumentParser = subparsers.add_parser(name, help=words, description=words)
+_HELP = {"project": "OWNER/NAME", "repository": "OWNER/NAME", "run": "id of the run"}
+# Each word says the state too: colour is only a help.
+_STATE_STYLES = {
+    "succeeded": "green",
+    "passed": "green",
+    "failed": "red",
+    "rejected": "red",
+    "timed_out": "red",
+    "stopped": "yellow",
+    "running": "cyan",
+    "starting": "cyan",
+}
+
+
+def command(subparsers: Any, name: str, act: Any, words: str, *places: str, **kept: Any) -> argparse.ArgumentParser:
+    """Add a command to the parser; `act` gets its options. Places are `project`, `repository` and `run`."""
+    added: argparse.ArgumentParser = subparsers.add_parser(name, help=words, description=words, **kept)
     for place in places:
-        added.add_argument(place, help="OWNER/NAME" if place == "project" else "id of the run")
+        added.add_argument(place, help=_HELP[place])
     added.set_defaults(act=act)
+    return added
+
+
+def with_json(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Let the command answer programs: with `--json`, and by itself where no terminal is there to read it."""
+    added.add_argument("--json", action="store_true", help="JSON, as when the output is no terminal")
     return added
 
 
@@ -30,23 +54,64 @@ def language() -> Language:
 
 def client(options: argparse.Namespace) -> Client:
     """ApiError where nobody said where the API is."""
-    if not options.url:
-        raise ApiError(0, "no_url", "say where the API is: --url https://HOST, or TRAINYARD_URL")
-    return Client(options.url, os.environ.get("TRAINYARD_TOKEN"), language())
+    login = find_login(options.url, os.environ)
+    return Client(login.url, login.token, language())
+
+
+def wants_json(options: argparse.Namespace) -> bool:
+    return bool(options.json) or not is_terminal()
+
+
+def is_terminal() -> bool:
+    """Whether a person reads the output."""
+    return sys.stdout.isatty()
 
 
 def print_json(document: Any) -> None:
     print(json.dumps(document, ensure_ascii=False, indent=2))
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as they need to be; Chinese characters take two places of a terminal."""
-    table = [headings, *rows]
-    widths = [max(_width(row[column]) for row in table) for column in range(len(headings))]
-    for row in table:
-        cells = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table as wide as the terminal; a state among the cells has its colour."""
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console().print(table)
 
 
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
+    """One thing, a line for each of its properties; those without a value are left out."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for name, value in pairs:
+        if value not in (None, "", []):
+            table.add_row(_cell(name), _cell(value))
+    console().print(table)
+
+
+def console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def ago(time: str | None, now: datetime | None = None) -> str:
+    """`2026-01-31T12:00:00Z` as `3 h ago`."""
+    if not time:
+        return ""
+    seconds = int(((now or datetime.now(UTC)) - datetime.fromisoformat(time)).total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return "now" if seconds < 5 else f"{seconds} s ago"
+
+
+def _cell(value: object) -> Any:
+    from rich.text import Text
+
+    # Never as markup: names and messages come from users.
+    text = "" if value is None else str(value)
+    return Text(text, style=_STATE_STYLES.get(text, ""))

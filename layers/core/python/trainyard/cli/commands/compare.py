@@ -7,21 +7,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from trainyard.cli.terminal import client, command, print_json, print_table
+from trainyard.cli.terminal import client, command, print_json, print_table, wants_json, with_json
 
 
 def add(subparsers: Any) -> None:
-    compare = command(subparsers, "compare", _compare, "a run beside others", "run")
+    compare = with_json(command(subparsers, "compare", _compare, "a run beside others", "run"))
     compare.add_argument(
         "others", nargs="*", metavar="RUN|previous|best", help="the previous one on its branch if left out"
     )
     compare.add_argument("--metric", help="the one by which `best` is best")
-    compare.add_argument("--json", action="store_true")
-    board = command(subparsers, "leaderboard", _leaderboard, "the best runs of a project", "project")
+    board = with_json(command(subparsers, "leaderboard", _leaderboard, "the best runs of a project", "project"))
     board.add_argument("--metric", default="accuracy")
     board.add_argument("--dataset", metavar="OWNER/NAME", help="only runs on this data set")
     board.add_argument("--revision", help="only runs on this commit of it")
-    board.add_argument("--json", action="store_true")
     report = command(subparsers, "report", _report, "the evaluation of a run, as Markdown, HTML or JSON", "run")
     report.add_argument("--format", choices=["md", "html", "json"], default="md")
     report.add_argument("-o", "--output", type=Path, help="write it to this file")
@@ -30,7 +28,7 @@ def add(subparsers: Any) -> None:
 def _compare(options: argparse.Namespace) -> None:
     others = ",".join(options.others) or "previous"
     compared = client(options).get(f"/v1/runs/{options.run}/comparison", **{"with": others, "metric": options.metric})
-    if options.json:
+    if wants_json(options):
         print_json(compared)
     else:
         print_comparison(compared)
@@ -69,7 +67,7 @@ def _leaderboard(options: argparse.Namespace) -> None:
         dataset=options.dataset,
         revision=options.revision,
     )
-    if options.json:
+    if wants_json(options):
         print_json(board)
         return
     rows = [

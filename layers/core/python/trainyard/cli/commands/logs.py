@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from trainyard.cli.client import Client
 from trainyard.cli.terminal import client, command
 
 _POLL_SECONDS = 1.0
@@ -31,21 +32,44 @@ def _logs(options: argparse.Namespace) -> None:
     api, offset = client(options), 0
     if options.tail is not None:
         page = api.get(f"/v1/runs/{options.run}/log", tail=max(options.tail, 1))
-        sys.stdout.write(page["text"])
-        sys.stdout.flush()
+        _write(page["text"])
         offset = page["next_offset"]
-        if page["end"] or not options.follow:
+        if page["end"]:
             return
+    if options.follow:
+        follow(api, options.run, offset)
+    elif options.tail is None:
+        _read_on(api, options.run, offset)
+
+
+def follow(api: Client, run_id: str, offset: int = 0) -> None:
+    """Write the log from `offset` on as it comes, until nothing will follow."""
     while True:
-        page = api.get(f"/v1/runs/{options.run}/log", offset=offset)
-        sys.stdout.write(page["text"])
-        sys.stdout.flush()
+        offset, end = _read_on(api, run_id, offset)
+        if end or _never_began(api.get(f"/v1/runs/{run_id}")):
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _read_on(api: Client, run_id: str, offset: int) -> tuple[int, bool]:
+    """Write what there is; where it ends, and whether for good."""
+    while True:
+        page = api.get(f"/v1/runs/{run_id}/log", offset=offset)
+        _write(page["text"])
         read_on = page["next_offset"] > offset
         offset = page["next_offset"]
-        if page["end"] or (not read_on and not options.follow):
-            return
-        if not read_on:
-            time.sleep(_POLL_SECONDS)
+        if page["end"] or not read_on:
+            return offset, page["end"]
+
+
+def _never_began(run: Any) -> bool:
+    """It ended before any attempt: there is no log whose end could come."""
+    return bool(run["final"]) and run["attempt"] == 0
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _search(options: argparse.Namespace) -> int:

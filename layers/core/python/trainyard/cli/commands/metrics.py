@@ -7,14 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trainyard.cli.terminal import client, command, print_json, print_table
+from trainyard.cli.terminal import client, command, print_json, print_table, wants_json, with_json
 from trainyard.model.metric import MetricGroup, Metrics, Point
 
 
 def add(subparsers: Any) -> None:
-    metrics = command(subparsers, "metrics", _metrics, "metrics of a run, or of a log or metrics file")
+    metrics = with_json(command(subparsers, "metrics", _metrics, "metrics of a run, or of a log or metrics file"))
     metrics.add_argument("source", metavar="FILE|RUN", help="a file or folder on this machine, or the id of a run")
-    metrics.add_argument("--json", action="store_true", help="every point, as JSON")
 
 
 def _metrics(options: argparse.Namespace) -> None:
@@ -23,10 +22,10 @@ def _metrics(options: argparse.Namespace) -> None:
     if path.exists() or not options.source.startswith("run-"):
         from trainyard.logs.laptop import read_file
 
-        metrics = read_file(path, None) if options.json else read_file(path)
+        metrics = read_file(path, None) if wants_json(options) else read_file(path)
     else:
         metrics = Metrics.from_json(json.dumps(client(options).get(f"/v1/runs/{options.source}/metrics")))
-    if options.json:
+    if wants_json(options):
         print_json(metrics.to_dict())
     else:
         _print(metrics)

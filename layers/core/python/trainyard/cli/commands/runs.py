@@ -1,64 +1,200 @@
-"""Runs: list, show, stop, approve, run again, download, and the catalogue to choose from."""
+"""Runs: start, list, show, stop, approve, run again, delete."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from trainyard.cli.client import ApiError
-from trainyard.cli.terminal import client, command, print_json
+from trainyard.cli.client import ApiError, Client
+from trainyard.cli.commands.logs import follow
+from trainyard.cli.terminal import (
+    ago,
+    client,
+    command,
+    language,
+    print_json,
+    print_pairs,
+    print_table,
+    wants_json,
+    with_json,
+)
+
+_STATES = (
+    "requested", "rejected", "admitted", "queued", "starting", "running", "succeeded", "failed", "stopped", "timed_out",
+)  # fmt: skip
+_VERDICT_SECONDS = 120
+"""Indexing and judging a very long log takes that long at most; then the run's state alone is the answer."""
 
 
 def add(subparsers: Any) -> None:
-    command(subparsers, "list", _list, "a project's runs, newest first", "project")
-    command(subparsers, "show", _show, "one run", "run")
-    command(subparsers, "stop", _stop, "stop a run", "run")
+    run = with_json(command(subparsers, "run", _run, "start a run of trainyard.yaml here", "project"))
+    run.add_argument("name", help="name of the run in the file")
+    run.add_argument("--file", type=Path, default=Path("trainyard.yaml"), help="the file with the run's settings")
+    run.add_argument("--ref", help="branch or tag; the default branch if left out")
+    run.add_argument("--commit", help="full id of a commit")
+    _changes(run)
+    _waiting(run)
+    listed = with_json(command(subparsers, "list", _list, "a project's runs, newest first", "project"))
+    listed.add_argument("--state", choices=_STATES, help="only runs in this state")
+    listed.add_argument("-n", "--limit", type=int, default=30, metavar="N", help="how many at most; 30 if left out")
+    with_json(command(subparsers, "show", _show, "one run", "run"))
+    with_json(command(subparsers, "stop", _stop, "stop a run", "run"))
     command(subparsers, "why", _why, "why a run is not running yet", "run")
     command(subparsers, "approve", _approve, "agree to what a run over its project's budget may cost", "run")
-    command(subparsers, "rerun", _rerun, "run it again: same commit, same inputs", "run")
-    download = command(subparsers, "download", _download, "what a run left in its output folder", "run")
-    download.add_argument("folder", nargs="?", type=Path, default=Path())
-    command(subparsers, "catalog", _catalog, "frameworks and flavors")
+    again = with_json(command(subparsers, "rerun", _rerun, "run it again: same commit, same inputs", "run"))
+    _changes(again)
+    _waiting(again)
+    command(subparsers, "delete", _delete, "delete a run that has ended, with its log and outputs", "run")
+
+
+def _changes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter; as often as needed"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print the run's id and nothing else")
+
+
+def _waiting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait", action="store_true", help="show the log until the end; status 1 unless the run did well"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    wanted = {"name": options.name, "spec": _spec(options.file, options.name, _settings(options.set))}
+    wanted |= {name: value for name in ("ref", "commit") if (value := getattr(options, name))}
+    return _started(options, client(options), f"/v1/projects/{options.project}/runs", wanted)
+
+
+def _rerun(options: argparse.Namespace) -> int:
+    changes = _settings(options.set)
+    wanted = {"spec": {"hyperparameters": changes}} if changes else {}
+    return _started(options, client(options), f"/v1/runs/{options.run}/rerun", wanted)
+
+
+def _started(options: argparse.Namespace, api: Client, path: str, wanted: Any) -> int:
+    made = api.post(path, wanted)
+    if options.quiet:
+        print(made["id"])
+    elif options.wait or not wants_json(options):
+        print(f"{made['id']}  {made['state']}", file=sys.stderr if options.wait else sys.stdout)
+    else:
+        print_json(made)
+    return _outcome(api, made["id"]) if options.wait else 0
+
+
+def _outcome(api: Client, run_id: str) -> int:
+    """Follow it to its end: 0 if it succeeded and its evaluation was not failed."""
+    follow(api, run_id)
+    deadline = time.monotonic() + _VERDICT_SECONDS
+    while True:
+        run = api.get(f"/v1/runs/{run_id}")
+        judged = run["state"] == "rejected" or run["evaluation"]["state"] != "none"
+        if run["final"] and (judged or time.monotonic() > deadline):
+            break
+        time.sleep(1)
+    print(f"{run_id}  {run['state']}  {run['evaluation']['verdict'] or ''}", file=sys.stderr)
+    return 0 if run["state"] == "succeeded" and run["evaluation"]["verdict"] != "failed" else 1
 
 
 def _list(options: argparse.Namespace) -> None:
-    for one in client(options).pages(f"/v1/projects/{options.project}/runs", "runs"):
-        verdict = one["evaluation"].get("verdict") or ""
-        print(f"{one['id']}  {one['state']:<10} {verdict:<12} {(one['commit'] or '')[:10]:<10} {one['name']}")
+    pages = client(options).pages(f"/v1/projects/{options.project}/runs", "runs")
+    chosen = (one for one in pages if options.state in (None, one["state"]))
+    runs = list(islice(chosen, max(options.limit, 0)))
+    if wants_json(options):
+        print_json({"runs": runs})
+        return
+    rows = [
+        (
+            one["id"],
+            one["name"],
+            one["state"],
+            one["evaluation"]["verdict"],
+            (one["commit"] or "")[:10],
+            one["requested_by"],
+            ago(one["created_at"]),
+        )
+        for one in runs
+    ]
+    print_table(("RUN", "NAME", "STATE", "VERDICT", "COMMIT", "BY", "REQUESTED"), rows)
 
 
 def _show(options: argparse.Namespace) -> None:
-    print_json(client(options).get(f"/v1/runs/{options.run}"))
+    run = client(options).get(f"/v1/runs/{options.run}")
+    if wants_json(options):
+        print_json(run)
+        return
+    failure, waiting = run["failure"] or {}, run["waiting"] or {}
+    print_pairs(
+        [
+            ("run", run["id"]),
+            ("project", f"{run['project']} ({run['name']})"),
+            ("state", run["state"]),
+            ("verdict", run["evaluation"]["verdict"]),
+            ("commit", run["commit"]),
+            ("requested", f"{ago(run['created_at'])} by {run['requested_by']}, {run['origin']}"),
+            ("waiting", waiting.get(language())),
+            ("failure", failure.get("message", {}).get(language())),
+            ("at", failure.get("file") and f"{failure['file']}:{failure['line']}"),
+            *((f"best {name}", value) for name, value in run["evaluation"]["best"].items()),
+            *((step["state"], f"{step['at']}  attempt {step['attempt']}") for step in run["timeline"]),
+        ]
+    )
 
 
 def _stop(options: argparse.Namespace) -> None:
-    print(client(options).post(f"/v1/runs/{options.run}/stop")["state"])
+    run = client(options).post(f"/v1/runs/{options.run}/stop")
+    if wants_json(options):
+        print_json(run)
+    else:
+        print(run["state"] if run["final"] else f"{run['state']}, will be stopped")
 
 
 def _why(options: argparse.Namespace) -> None:
     told = client(options).get(f"/v1/runs/{options.run}/waiting")
-    print(told["waiting"]["en"] if told["waiting"] else told["state"])
+    print(told["waiting"][language()] if told["waiting"] else told["state"])
 
 
 def _approve(options: argparse.Namespace) -> None:
     print(client(options).post(f"/v1/runs/{options.run}/approve")["state"])
 
 
-def _rerun(options: argparse.Namespace) -> None:
-    print(client(options).post(f"/v1/runs/{options.run}/rerun")["id"])
+def _delete(options: argparse.Namespace) -> None:
+    client(options).delete(f"/v1/runs/{options.run}")
 
 
-def _download(options: argparse.Namespace) -> None:
-    api = client(options)
-    root = options.folder.resolve()
-    for one in api.get(f"/v1/runs/{options.run}/outputs")["outputs"]:
-        target = (root / one["path"]).resolve()
-        if not target.is_relative_to(root):
-            raise ApiError(0, "unsafe_path", f"{one['path']!r} leads out of {root}; it was not downloaded")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        print(f"{api.download(one['address'], target):>12}  {one['path']}")
+def _spec(file: Path, name: str, changes: dict[str, Any]) -> Any:
+    """The run's settings in the file, as they stand there: whether they hold is the server's to say."""
+    import yaml
+
+    try:
+        document = yaml.safe_load(file.read_bytes())
+        runs = document["runs"]
+        spec = dict(runs[name])
+    except FileNotFoundError:
+        raise ApiError(0, "no_file", f"there is no {file}; name it with --file") from None
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
+        known = ", ".join(runs) if "runs" in locals() and isinstance(runs, dict) else "none"
+        raise ApiError(
+            0, "no_run", f"{file} has no readable run {name!r} (it has: {known}); `trainyard check` says more"
+        ) from None
+    spec["hyperparameters"] = {**(spec.get("hyperparameters") or {}), **changes}
+    return spec
 
 
-def _catalog(options: argparse.Namespace) -> None:
-    print_json(client(options).get("/v1/catalog"))
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """`epochs=3` as YAML would read it: a number, true or false, or text."""
+    import yaml
+
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ApiError(0, "not_a_pair", f"--set {pair}: write NAME=VALUE")
+        read = yaml.safe_load(value) if value else ""
+        settings[name] = read if isinstance(read, str | int | float | bool) else value
+    return settings

@@ -1,0 +1,63 @@
+"""What a run left, onto this machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from trainyard.cli.client import ApiError, Client
+from trainyard.cli.terminal import client, command
+
+
+def add(subparsers: Any) -> None:
+    download = command(subparsers, "download", _download, "what a run left in its output folder", "run")
+    download.add_argument("folder", nargs="?", type=Path, default=Path(), help="where to; here if left out")
+    download.add_argument("--log", action="store_true", help="its log instead, as RUN.gz")
+
+
+def _download(options: argparse.Namespace) -> None:
+    api = client(options)
+    root = options.folder.resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    if options.log:
+        target = root / f"{options.run}.gz"
+        print(f"{api.download_from(f'/v1/runs/{options.run}/log.gz', target):>12}  {target.name}")
+        return
+    # All are looked at before the first byte comes: a list that leads out of the folder is refused whole.
+    files = [(one, _inside(root, one["path"])) for one in api.pages(f"/v1/runs/{options.run}/outputs", "outputs")]
+    if sys.stderr.isatty():
+        _with_progress(api, files)
+    else:
+        for one, target in files:
+            print(f"{_fetch(api, one, target):>12}  {one['path']}")
+
+
+def _inside(root: Path, path: str) -> Path:
+    target = (root / path).resolve()
+    if not target.is_relative_to(root) or target == root:
+        raise ApiError(0, "unsafe_path", f"{path!r} leads out of {root}; nothing was downloaded")
+    return target
+
+
+def _fetch(api: Client, one: Any, target: Path, told: Any = None) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return api.download(one["address"], target, told)
+
+
+def _with_progress(api: Client, files: list[tuple[Any, Path]]) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.fields[path]}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        for one, target in files:
+            task = progress.add_task("", total=one["size"], path=one["path"])
+            _fetch(api, one, target, lambda size, task=task: progress.advance(task, size))
