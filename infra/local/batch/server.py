@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import tempfile
 import threading
+import time
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Self
 from infra.local.batch import events, launch, listing, scheduler, statefile, submission
 from infra.local.batch.logs import LogShipper
 from infra.local.batch.records import TERMINAL, Place, State, Wire
-from infra.local.batch.refusal import Refusal
+from infra.local.batch.refusal import Refusal, Throttled
 from infra.local.batch.resources import Resources
 from infra.local.batch.wire import Application, Operation
 
@@ -40,6 +41,7 @@ class BatchServer:
         place: Place | None = None,
         grace: float = 30.0,
         second: float = 1.0,
+        submissions_per_second: float | None = None,
     ) -> None:
         """images: how each image's command runs here; or launcher, which decides it all.
 
@@ -49,6 +51,7 @@ class BatchServer:
         work_dir: holds `scratch/` (one folder per attempt, removed after it) and `logs/<job id>/<attempt>.log`.
         port: 0 for a free one. grace: seconds between SIGTERM and SIGKILL.
         second: how long one second of a job's timeout and of the grace takes; less than 1 only in tests.
+        submissions_per_second: how many SubmitJob takes, with a second's worth at once, as AWS's 50; None: any number.
         Raises ValueError when the state file holds something else.
         """
         self._place = place or Place()
@@ -73,6 +76,7 @@ class BatchServer:
         self._deliverer = events.Deliverer(
             self._state.outbox, self._lock, on_event or _nobody_listens, self._saver.changed
         )
+        self._allowance = Allowance(submissions_per_second) if submissions_per_second else None
         self._resources = Resources(self._state, self._place)
         self._http: _Http | None = None
 
@@ -200,6 +204,8 @@ class BatchServer:
         return perform
 
     def _submit_job(self, request: Wire) -> Wire:
+        if self._allowance is not None and not self._allowance.take():
+            raise Throttled
         detail = submission.submit(self._state, self._place, request).detail
         return {name: detail[name] for name in ("jobArn", "jobName", "jobId")}
 
@@ -250,6 +256,25 @@ class _Http:
         with contextlib.suppress(OSError):
             self._server.trigger.pull_trigger()
         self._thread.join(10.0)
+
+
+class Allowance:
+    """A token bucket that holds one second's worth."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._left = per_second
+        self._at = time.monotonic()
+
+    def take(self) -> bool:
+        """Whether one more call is allowed now. Callers hold the server's lock."""
+        now = time.monotonic()
+        self._left = min(self._per_second, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 def _nobody_listens(_event: Wire) -> None:

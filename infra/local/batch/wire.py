@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from infra.local.batch.records import Wire
-from infra.local.batch.refusal import Refusal
+from infra.local.batch.refusal import Refusal, Throttled
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ class Application:
             return "200 OK", "", self._perform(environ)
         except Refusal as refusal:
             return "400 Bad Request", "ClientException", {"message": str(refusal)}
+        except Throttled:
+            return "429 Too Many Requests", "TooManyRequestsException", {"message": "Too Many Requests"}
         except Exception:  # a bug here must look to the client as one of AWS's would
             log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
             return "500 Internal Server Error", "ServerException", {"message": "The embedded Batch failed; see its log"}

@@ -15,15 +15,15 @@ READ_TIMEOUT_SECONDS = 20
 
 
 @cache
-def client(service: str, region: str | None = None) -> Any:
-    """A boto3 client whose every call is bounded: short time limits and three tries. `region`: if not our own."""
+def client(service: str, region: str | None = None, tries: int = 3) -> Any:
+    """A boto3 client whose every call is bounded: short time limits and few tries. `region`: if not our own."""
     import boto3
     from botocore.config import Config
 
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        retries={"mode": "standard", "total_max_attempts": tries},
         # Presigned addresses must carry the region's own host and SigV4, or browsers are redirected and refused.
         signature_version="s3v4" if service == "s3" else None,
     )

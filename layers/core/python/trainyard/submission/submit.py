@@ -1,7 +1,8 @@
 """Exactly one job per run, although no backend takes a client token.
 
 The run's id is the job's name. Whoever submits holds a claim on the run first, so two deliveries of one event never
-submit at the same moment; and looks the name up before submitting, so a submission whose answer was lost is found.
+submit at the same moment; and looks the name up where somebody held a claim before, so a submission whose answer was
+lost is found.
 """
 
 from __future__ import annotations
@@ -32,7 +33,14 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
     the claim.
     """
     at = now or datetime.now(UTC)
-    run = state.table.change_run(run_id, lambda known: lifecycle.claim_submission(known, token, at, LEASE))
+    claimed_before = False
+
+    def claim(known: Run) -> Run:
+        nonlocal claimed_before
+        claimed_before = known.claim is not None
+        return lifecycle.claim_submission(known, token, at, LEASE)
+
+    run = state.table.change_run(run_id, claim)
     if run is None or not run.awaits_submission:
         return run
     if run.claim is None or run.claim.token != token:
@@ -40,7 +48,9 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
     framework, flavor = _choice(run, load_catalogue())
     backend = backends(framework.backend)
     try:
-        job = _job_of(run, flavor, backend) or _submit_unless_stopped(run, framework, flavor, backend)
+        # Whoever is the first to claim it knows that there is no job; whoever comes later looks.
+        job = _job_of(run, flavor, backend) if claimed_before else None
+        job = job or _submit_unless_stopped(run, framework, flavor, backend)
     except SubmissionRefusedError as refused:
         failure = FailureReason(kind="platform", message=refused.reason)
         return state.table.change_run(run_id, lambda known: lifecycle.fail_submission(known, failure, at))
