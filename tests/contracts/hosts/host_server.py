@@ -49,6 +49,8 @@ class HostServer:
     dialect: Dialect
     url: str = ""
     default_branch: str = "trunk"
+    signs: bool = True
+    """Whether this GitLab knows signing keys; an older one takes no notice of them."""
     hooks: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def answer(self, method: str, path: str, headers: dict[str, str], sent: Any) -> tuple[int, Any]:
@@ -73,12 +75,17 @@ class HostServer:
         if method == "POST" and not number:
             if self.dialect.unique and self._address(sent) in map(self._address, self.hooks.values()):
                 return 422, {"message": "Validation Failed", "errors": [{"message": "Hook already exists"}]}
-            self.hooks[len(self.hooks) + 1] = sent
-            return 201, {"id": len(self.hooks)}
+            return 201, self._keep(len(self.hooks) + 1, sent)
         if method == self.dialect.update and int(number or 0) in self.hooks:
-            self.hooks[int(number)] = sent
-            return 200, {"id": int(number)}
+            return 200, self._keep(int(number), self.hooks[int(number)] | sent)
         return 404, {"message": "Not Found"}
+
+    def _keep(self, number: int, hook: dict[str, Any]) -> dict[str, Any]:
+        if not self.signs:
+            hook.pop("signing_token", None)
+        self.hooks[number] = hook
+        # Neither secret is ever told.
+        return {"id": number, "token_present": "token" in hook, "signing_token_present": "signing_token" in hook}
 
     def _address(self, hook: dict[str, Any]) -> str:
         return str(hook["config"]["url"] if self.dialect.nested else hook["url"])

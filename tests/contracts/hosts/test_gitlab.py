@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from contracts.hosts.api_server import ApiServer, Received
 from contracts.hosts.host_contract import NOW, STATUS, Sample, StatusContract, WebhookContract, payload, server  # noqa: F401
+from contracts.hosts.host_server import OWNER_TOKEN, HostServer
 
 from trainyard.hosts.contract import CommitState, CommitStatus, HostRefusedError, PushedRef
 from trainyard.hosts.registry import host
@@ -73,10 +74,12 @@ class TestGitLabSigned(GitLabWebhooks):
         headers["webhook-signature"] = f"v1,AAAA v2,x {headers['webhook-signature']}"
         self.host.verify(headers, sample.body, KEY, NOW)
 
-    def test_the_secret_in_the_clear_is_not_enough_for_a_signing_key(self) -> None:
+    def test_a_gitlab_that_cannot_sign_sends_the_secret_itself(self) -> None:
         sample, _ = self.branch_push()
+        self.host.verify({"X-Gitlab-Token": KEY}, sample.body, KEY, NOW)
+        wrong = self.sign(sample.body + b" ", KEY)
         with pytest.raises(Unauthenticated):
-            self.host.verify({"X-Gitlab-Token": KEY}, sample.body, KEY, NOW)
+            self.host.verify(wrong | {"X-Gitlab-Token": KEY}, sample.body, KEY, NOW)
 
     @pytest.mark.parametrize("secret", ["whsec_", "whsec_!", "whsec_abc"])
     def test_a_key_that_is_none(self, secret: str) -> None:
@@ -117,3 +120,14 @@ class TestGitLabStatuses(StatusContract):
         server.reply = {"message": "state is invalid"}
         with pytest.raises(HostRefusedError):
             host("gitlab").report_status(self.local(server), "s3cret", STATUS)
+
+    @pytest.mark.parametrize("signs", [True, False])
+    def test_a_new_webhook_is_signed_where_this_gitlab_can(self, git_host: HostServer, signs: bool) -> None:
+        git_host.signs = signs
+        key = host("gitlab").new_secret()
+        assert len(base64.b64decode(key.removeprefix("whsec_"))) == 32
+        for _ in range(2):
+            host("gitlab").create_webhook(self.hello(git_host), OWNER_TOKEN, "https://t.example/h", key)
+        (hook,) = git_host.hooks.values()
+        assert hook.get("signing_token" if signs else "token") == key
+        assert ("token" if signs else "signing_token") not in hook

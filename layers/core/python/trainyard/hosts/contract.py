@@ -5,6 +5,7 @@ A webhook is a hint: what `read` returns is only ever used to look the ref up ag
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -152,6 +153,10 @@ class GitHost(ABC):
             HostRefusedError: it will never take this status.
             HostUnavailableError: it could not be reached now.
         """
+
+    def new_secret(self) -> str:
+        """A new secret for a webhook, in the form that the host takes."""
+        return secrets.token_hex(32)
 
     def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:  # noqa: ARG002
         """Make the host send pushes to `address`, signed with `secret`. False where somebody has to do it by hand.

@@ -1,6 +1,6 @@
 """GitLab, public or one's own.
 
-Webhooks carry the secret in the clear, or are signed as Standard Webhooks where the secret is a key (`whsec_...`).
+Webhooks are signed as Standard Webhooks with a key (`whsec_...`); an older GitLab sends the secret in the clear.
 https://docs.gitlab.com/user/project/integrations/webhooks/
 https://docs.gitlab.com/api/commits/#set-commit-pipeline-status
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from trainyard.hosts.addresses import (
@@ -58,7 +60,8 @@ class GitLab(GitHost):
     compare_path = "/-/compare/{base}...{head}"
 
     def verify(self, headers: Mapping[str, str], body: bytes, secret: str, now: datetime | None = None) -> None:
-        if secret.startswith(SIGNING_KEY):
+        """By the signature where there is one; else, from a GitLab that cannot sign, by the secret itself."""
+        if secret.startswith(SIGNING_KEY) and header(headers, "webhook-signature"):
             _verify_signed(headers, body, secret, now or datetime.now(UTC))
         elif not secret or not same(header(headers, "X-Gitlab-Token"), secret):
             raise wrong_signature()
@@ -92,17 +95,21 @@ class GitLab(GitHost):
             if error.status != 400 or "Cannot transition status" not in error.answer:
                 raise
 
+    def new_secret(self) -> str:
+        return SIGNING_KEY + base64.b64encode(secrets.token_bytes(32)).decode()
+
     def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:
-        hook = {
-            "url": address,
-            "token": secret,
-            "push_events": True,
-            "tag_push_events": True,
-            "enable_ssl_verification": True,
-        }
-        hooks = f"{_api(repository)}/hooks"
-        ensure_webhook(hooks, hook, _authorization(token), ("url",), update="PUT")
+        """Signed where this GitLab can; an older one ignores the key and is given the secret to send in the clear."""
+        hook = {"url": address, "push_events": True, "tag_push_events": True, "enable_ssl_verification": True}
+        if not (secret.startswith(SIGNING_KEY) and self._ensure(repository, token, hook | {"signing_token": secret})):
+            self._ensure(repository, token, hook | {"token": secret})
         return True
+
+    def _ensure(self, repository: Repository, token: str, hook: dict[str, Any]) -> bool:
+        """Whether it will be signed."""
+        hooks = f"{_api(repository)}/hooks"
+        made = ensure_webhook(hooks, hook, _authorization(token), ("url",), update="PUT")
+        return isinstance(made, dict) and made.get("signing_token_present") is True
 
 
 def _verify_signed(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> None:

@@ -11,16 +11,15 @@ from trainyard.hosts.requests import get_json, send_json
 
 def ensure_webhook(
     hooks: str, hook: Mapping[str, Any], headers: Mapping[str, str], address_at: tuple[str, ...], *, update: str
-) -> None:
+) -> Any:
     """Make `hook`, or bring the one that goes to the same address up to date.
 
-    `hooks`: the list's address in the host's API. `address_at`: where a webhook holds the address that it goes to.
-    `update`: the method that changes one. The errors of `send_json`.
+    Returns what the host answers. `hooks`: the list's address in the host's API. `address_at`: where a webhook holds
+    the address that it goes to. `update`: the method that changes one. The errors of `send_json`.
     """
     known = get_json(hooks, headers, "per_page=100")
     address = text_at(hook, *address_at)
     for each in known if isinstance(known, list) else []:
         if isinstance(each, dict) and text_at(each, *address_at) == address and isinstance(each.get("id"), int):
-            send_json(f"{hooks}/{each['id']}", hook, headers, method=update)
-            return
-    send_json(hooks, hook, headers)
+            return send_json(f"{hooks}/{each['id']}", hook, headers, method=update)
+    return send_json(hooks, hook, headers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 
 from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
@@ -70,7 +69,7 @@ def webhook_secret(state: State, repository: Repository) -> str:
 
 
 def new_secret(state: State, repository: Repository) -> str:
-    secret = secrets.token_hex(32)
+    secret = host(repository.host).new_secret()
     state.secrets.put(webhook_secret_name(repository.full_name), secret)
     return secret
 
