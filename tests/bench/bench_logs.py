@@ -87,7 +87,7 @@ def main() -> None:
         size = _write_log(folder, objects, LINES)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started, cpu = time.perf_counter(), time.process_time()
-        summary = index_run(objects, RUN, 1)  # type: ignore[arg-type]
+        summary = index_run(objects, RUN)  # type: ignore[arg-type]
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         assert summary.lines == LINES
         grep = _grep_seconds(folder / "log")

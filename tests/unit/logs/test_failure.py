@@ -10,7 +10,7 @@ _INSTALLED = (
 )
 
 
-def _reason(log: str, size: int | None = None, **ended: int):
+def _reason(log: str, size: int | None = None, **ended):
     finder, data = FailureFinder(), log.encode()
     lines = data.splitlines(keepends=True)
     for line in [data] if size is None else lines:
@@ -91,3 +91,23 @@ def test_without_a_traceback(log, ended, kind):
 @pytest.mark.parametrize("log", ["", "all is well\n", "accuracy 0.9\n\n\n", "Killed 3 flies on the way\nand went on\n"])
 def test_nothing_found(log):
     assert _reason(log) is None
+
+
+def test_a_launcher_that_saw_its_child_fail_does_not_hide_why():
+    launcher = (
+        'Traceback (most recent call last):\n  File "/env/bin/torchrun", line 8, in <module>\n'
+        '  File "/env/lib/python3.11/site-packages/torch/distributed/run.py", line 905, in main\n    run(args)\n'
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+    )
+    for size in (None, 1):
+        reason = _reason(_HEAD + "ValueError: rank 1 saw no data\n" + "noise\n" * 9 + launcher, size, exit_code=1)
+        assert (reason.message.en, reason.line) == ("ValueError: rank 1 saw no data", 50)
+    assert _reason(launcher, exit_code=1).message.en.endswith("ChildFailedError: ")
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_an_exception_that_was_handled_explains_no_machine_that_was_lost(size):
+    handled = _HEAD + "ConnectionError: retrying\n" + "epoch: 2 step: 1, loss is 0.4\n" * 500
+    assert _reason(handled, size, cut_off=True) is None
+    assert _reason(handled, size, exit_code=1).message.en == "ConnectionError: retrying"
+    assert _reason(_HEAD + "ValueError: the last words\n", size, cut_off=True).kind == "script"

@@ -33,9 +33,9 @@ def _result(objects, ending: Ending, exit_code: int | None = None, signal: int |
 
 def test_one_pass_leaves_log_index_and_metrics_and_may_be_repeated(objects, ship):
     ship(TRAINING, size=64)
-    first = index_run(objects, RUN, 1)
+    first = index_run(objects, RUN)
     left = {entry.key: objects.get(entry.key) for entry in objects.find("runs/")}
-    assert index_run(objects, RUN, 1) == first
+    assert index_run(objects, RUN) == first
     assert {entry.key: objects.get(entry.key) for entry in objects.find("runs/")} == left
     assert (first.lines, first.bytes, first.metrics_groups, first.failure) == (20, len(TRAINING), 1, None)
     assert gzip.decompress(left[layout.log_key(RUN)]) == TRAINING
@@ -46,7 +46,7 @@ def test_one_pass_leaves_log_index_and_metrics_and_may_be_repeated(objects, ship
 
 def test_members_are_taken_over_as_they_are(objects, ship):
     ship(TRAINING, size=64)
-    index_run(objects, RUN, 1)
+    index_run(objects, RUN)
     chunks = [objects.get(entry.key) for entry in objects.find(layout.log_chunk_prefix(RUN, 1))]
     assert objects.get(layout.log_key(RUN)) == b"".join(chunks)
 
@@ -54,7 +54,7 @@ def test_members_are_taken_over_as_they_are(objects, ship):
 def test_an_attempt_begins_on_a_line_of_its_own(objects, ship):
     ship(b"killed in the midd", attempt=1)
     ship(b"again\n", attempt=2)
-    assert index_run(objects, RUN, 2).lines == 2
+    assert index_run(objects, RUN).lines == 2
     assert read_log(objects, RUN).text == "killed in the midd\nagain\n"
     assert read_lines(objects, RUN, 2, 1).text == "again\n"
 
@@ -62,7 +62,7 @@ def test_an_attempt_begins_on_a_line_of_its_own(objects, ship):
 def test_a_damaged_chunk_costs_only_itself(objects, ship):
     ship(b"a" * 100 + b"\n" + b"b" * 100 + b"\n" + b"c" * 100 + b"\n", size=101)
     objects.put(layout.log_chunk_key(RUN, 1, 101), b"\x1f\x8bnot gzip")
-    index_run(objects, RUN, 1)
+    index_run(objects, RUN)
     log = gzip.decompress(objects.get(layout.log_key(RUN)))
     assert log.startswith(b"a" * 100)
     assert b"damaged" in log
@@ -73,14 +73,14 @@ def test_a_chunk_shipped_twice_under_two_offsets_counts_once(objects, ship):
     ship(b"0123456789", size=10)
     overlap = zlib.compressobj(6, zlib.DEFLATED, 31)
     objects.put(layout.log_chunk_key(RUN, 1, 5), overlap.compress(b"56789abc") + overlap.flush())
-    index_run(objects, RUN, 1)
+    index_run(objects, RUN)
     assert read_log(objects, RUN).text == "0123456789abc"
 
 
 def test_a_huge_member_is_split_so_that_a_page_stays_short(objects, ship):
     log = b"x" * (9 << 20) + b"\nloss: 0.5\n"
     ship(log, size=len(log))
-    summary = index_run(objects, RUN, 1)
+    summary = index_run(objects, RUN)
     assert summary.lines == 2
     assert len(load_index(objects, RUN).entries) >= 9
     assert read_lines(objects, RUN, 2, 1).text == "loss: 0.5\n"
@@ -90,18 +90,18 @@ def test_a_huge_member_is_split_so_that_a_page_stays_short(objects, ship):
 def test_the_reason_is_found_and_a_handled_exception_of_a_good_run_is_none(objects, ship):
     ship(b'Traceback (most recent call last):\n  File "/job/code/train.py", line 7, in <module>\nValueError: too bad\n')
     _result(objects, Ending.SCRIPT_FAILED, exit_code=1)
-    failure = index_run(objects, RUN, 1).failure
+    failure = index_run(objects, RUN).failure
     assert failure is not None
     assert (failure.kind, failure.file, failure.line) == ("script", "/job/code/train.py", 7)
     assert failure.message.en == "ValueError: too bad"
     _result(objects, Ending.SUCCEEDED, exit_code=0)
-    assert index_run(objects, RUN, 1).failure is None
+    assert index_run(objects, RUN).failure is None
 
 
 def test_killed_without_a_word(objects, ship):
     ship(b"epoch: 1 step: 1, loss is 0.1\n")
     _result(objects, Ending.SCRIPT_FAILED, signal=9)
-    failure = index_run(objects, RUN, 1).failure
+    failure = index_run(objects, RUN).failure
     assert failure is not None
     assert failure.kind == "killed"
     assert failure.last_lines == ["epoch: 1 step: 1, loss is 0.1"]
@@ -111,7 +111,7 @@ def test_metrics_files_among_the_outputs_count_and_checkpoints_are_left_alone(ob
     ship(TRAINING)
     objects.put(layout.output_prefix(RUN) + "sub/metrics.jsonl", b'{"epoch": 1, "f1": 0.5}\n')
     objects.put(layout.output_prefix(RUN) + "lenet-1_44.ckpt", b"\0" * 1000)
-    index_run(objects, RUN, 1)
+    index_run(objects, RUN)
     (group,) = Metrics.from_json(objects.get(layout.metrics_key(RUN))).groups
     assert set(group.series) == {"loss", "val_accuracy", "f1"}
 
@@ -123,7 +123,7 @@ def test_what_was_tracked_with_aim_counts(objects, ship):
     for path in repository.rglob("*"):
         if path.is_file():
             objects.put_file(layout.aim_prefix(RUN) + path.relative_to(repository).as_posix(), path)
-    index_run(objects, RUN, 1)
+    index_run(objects, RUN)
     (group,) = Metrics.from_json(objects.get(layout.metrics_key(RUN))).groups
     assert group.parameters["lr"] == 0.01
     assert [point.epoch for point in group.series["val_accuracy"]] == [1, 2, 3]

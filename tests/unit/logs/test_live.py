@@ -31,7 +31,7 @@ def _read_all(objects, limit: int, attempt: int | None = None) -> str:
 def test_pages_give_the_whole_log_whatever_their_size(objects, ship, indexed, limit):
     ship(LOG, size=113)
     if indexed:
-        index_run(objects, RUN, 1)
+        index_run(objects, RUN)
     assert _read_all(objects, limit) == LOG.decode()
 
 
@@ -48,7 +48,7 @@ def test_a_live_reader_gets_only_what_is_new(objects, ship):
 def test_a_run_without_any_log(objects):
     assert read_log(objects, RUN).text == ""
     assert tail(objects, RUN, 5).text == ""
-    summary = index_run(objects, RUN, 1)
+    summary = index_run(objects, RUN)
     assert (summary.lines, summary.bytes, summary.failure, summary.metrics_groups) == (0, 0, None, 0)
     page = read_log(objects, RUN)
     assert (page.text, page.end) == ("", True)
@@ -77,7 +77,7 @@ def test_offsets_go_on_over_attempts_and_attempts_can_be_read_alone(objects, shi
 def test_lines_by_number(objects, ship, indexed, first, count):
     ship(LOG, size=91)
     if indexed:
-        index_run(objects, RUN, 1)
+        index_run(objects, RUN)
     start = max(first, 1) - 1
     assert read_lines(objects, RUN, first, count).text == "".join(LINES[start : start + count])
 
@@ -87,7 +87,7 @@ def test_lines_by_number(objects, ship, indexed, first, count):
 def test_tail(objects, ship, indexed, ending):
     ship(LOG + ending.encode(), size=91)
     if indexed:
-        index_run(objects, RUN, 1)
+        index_run(objects, RUN)
     assert tail(objects, RUN, 3).text == "".join([*LINES, ending][-3:] if ending else LINES[-3:])
     assert tail(objects, RUN, 10**6).text == LOG.decode() + ending
 
@@ -103,7 +103,7 @@ def test_a_chunk_longer_than_the_look_back_is_found_live(objects, ship):
 def test_a_page_of_an_indexed_log_is_one_short_read(objects, ship):
     log = b"".join(b"%07d\n" % number for number in range(400_000))
     ship(log, size=100_000)
-    index_run(objects, RUN, 1)
+    index_run(objects, RUN)
     reads = []
     whole = objects.get_range
     objects.get_range = lambda key, start, end: reads.append(end - start) or whole(key, start, end)
@@ -123,7 +123,7 @@ def test_any_bytes_lose_nothing(objects, ship, log, size, limit, indexed):
     objects.delete_prefix("runs/")
     ship(log, size=size)
     if indexed:
-        index_run(objects, RUN, 1)
+        index_run(objects, RUN)
         assert gzip.decompress(objects.get(layout.log_key(RUN))) == log
     offset = 0
     for _ in range(len(log) + 2):

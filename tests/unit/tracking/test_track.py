@@ -99,6 +99,7 @@ def test_a_failed_script_says_why(queued: State) -> None:
         (None, JobEnd.STOPPED, True, RunState.STOPPED),
         (Ending.SCRIPT_FAILED, JobEnd.SCRIPT, True, RunState.FAILED),
         (Ending.SETUP_FAILED, JobEnd.SCRIPT, False, RunState.FAILED),
+        (Ending.SHIPPING_FAILED, JobEnd.SCRIPT, False, RunState.FAILED),
         (None, JobEnd.OUT_OF_MEMORY, False, RunState.FAILED),
     ],
 )

@@ -11,6 +11,7 @@ _BEGIN = b"Traceback (most recent call last)"
 _LONGEST_TRACEBACK = 128 << 10
 _HEAD_KEPT, _END_KEPT = 16 << 10, 64 << 10
 _TAIL_BYTES = 64 << 10
+_LAST_WORDS = 4096
 _LINES_SHOWN, _LINE_SHOWN = 20, 500
 
 _FRAME = re.compile(rb'\n[ \t|]*File "([^"\n]+)", line (\d+)')
@@ -18,7 +19,7 @@ _FRAME = re.compile(rb'\n[ \t|]*File "([^"\n]+)", line (\d+)')
 _EXCEPTION = re.compile(
     rb"\n(?:\[[\w ]{1,12}\]:? ?)?((?!Traceback|During handling|The above)[A-Za-z_][\w.]*(?:: [^\n]*)?)(?=\n)"
 )
-_INSTALLED = re.compile(r"site-packages/|dist-packages/|/lib/python3|/lib64/python3|^<")
+_INSTALLED = re.compile(r"site-packages/|dist-packages/|/lib/python3|/lib64/python3|/bin/[^/.]+$|^<")
 
 # What an exception or the last lines say, and what it means. The order decides.
 _CAUSES: tuple[tuple[re.Pattern[bytes], str, Text], ...] = (
@@ -74,23 +75,45 @@ _CAUSES: tuple[tuple[re.Pattern[bytes], str, Text], ...] = (
 _KILLED = re.compile(rb"(?:^|\n)(?:[^\n]{0,80}[: ])?Killed[^\n]{0,20}\n*$")
 
 
+def _place(traceback: bytes, exception: re.Match[bytes] | None) -> tuple[str, int] | None:
+    """File and line of the innermost frame in the user's code."""
+    if exception is None:
+        return None
+    frames = (
+        (match[1].decode("utf-8", "replace"), int(match[2]))
+        for match in _FRAME.finditer(traceback[: exception.start()])
+    )
+    mine = [frame for frame in frames if not _INSTALLED.search(frame[0])]
+    return mine[-1] if mine else None
+
+
 class FailureFinder:
     """Fed with the log in pieces that end at line breaks; remembers the last traceback and the last lines."""
 
     def __init__(self) -> None:
         self._traceback = b""
+        self._before = b""
+        """The last traceback but this one that leads through the user's code."""
         self._open = False
         self._tail = b""
+        self._behind = 0
+        """Bytes printed since the traceback ended."""
 
     def feed(self, lines: bytes) -> None:
         self._tail = (self._tail + lines[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         begin = lines.rfind(_BEGIN)
         if begin >= 0:
+            for traceback in (self._traceback, self._one_before(lines, begin)):
+                if _place(traceback, self._exception_in(traceback)) is not None:
+                    self._before = traceback
             self._traceback, self._open = lines[begin:], True
         elif self._open:
             self._traceback += lines
+        self._behind += len(lines)
         if self._open:
-            self._open = not _EXCEPTION.search(self._traceback)
+            exception = _EXCEPTION.search(self._traceback)
+            self._open = exception is None
+            self._behind = len(self._traceback) - exception.end() if exception else 0
             self._shorten()
 
     def last_lines(self) -> list[str]:
@@ -100,10 +123,19 @@ class FailureFinder:
         lines = [line.rstrip() for line in readable(self._tail).splitlines() if line.strip()]
         return [line[:_LINE_SHOWN] for line in lines[-_LINES_SHOWN:]]
 
-    def reason(self, exit_code: int | None = None, signal: int | None = None) -> FailureReason | None:
-        """Why the script ended badly, or None where its output does not tell."""
-        exception, file, line = self._exception()
-        evidence = exception or self._tail[-4096:]
+    def reason(
+        self, exit_code: int | None = None, signal: int | None = None, *, cut_off: bool = False
+    ) -> FailureReason | None:
+        """Why the script ended badly, or None where its output does not tell.
+
+        Args:
+            cut_off: nobody knows how it ended, the machine may have been lost while all was well. Then an exception
+                counts only if nothing much was printed after it: others were handled.
+        """
+        exception, file, line = b"", None, None
+        if not cut_off or self._behind <= _LAST_WORDS:
+            exception, file, line = self._exception()
+        evidence = exception or self._tail[-_LAST_WORDS:]
         for pattern, kind, meaning in _CAUSES:
             if pattern.search(evidence):
                 return self._with(kind, _joined(exception, meaning), file, line)
@@ -115,16 +147,22 @@ class FailureFinder:
         return None
 
     def _exception(self) -> tuple[bytes, str | None, int | None]:
-        found = list(_EXCEPTION.finditer(b"\n" + self._traceback + b"\n"))
-        if not found:
-            return b"", None, None
-        frames = [
-            (match[1].decode("utf-8", "replace"), int(match[2]))
-            for match in _FRAME.finditer(self._traceback[: found[0].start()])
-        ]
-        mine = [frame for frame in frames if not _INSTALLED.search(frame[0])]
-        file, line = mine[-1] if mine else (None, None)
-        return found[0][1], file, line
+        """Of the last traceback; of one before, where the last is only a launcher's, which saw its child fail."""
+        for traceback in (self._traceback, self._before):
+            found = self._exception_in(traceback)
+            place = _place(traceback, found)
+            if found is not None and place is not None:
+                return found[1], *place
+        found = self._exception_in(self._traceback)
+        return (found[1] if found else b""), None, None
+
+    def _exception_in(self, traceback: bytes) -> re.Match[bytes] | None:
+        return _EXCEPTION.search(b"\n" + traceback + b"\n") if traceback else None
+
+    def _one_before(self, lines: bytes, begin: int) -> bytes:
+        """The traceback before the one at `begin`, where the same lines hold it."""
+        start = lines.rfind(_BEGIN, 0, begin)
+        return lines[max(start, begin - _LONGEST_TRACEBACK) : begin] if start >= 0 else b""
 
     def _shorten(self) -> None:
         """A traceback may be of any length: its beginning and its end tell enough."""

@@ -96,18 +96,19 @@ class LogSummary:
     bytes: int
     failure: FailureReason | None
     """What the log and the last attempt's result say; None where it succeeded or nothing was found."""
+    last_lines: list[str]
     metrics_groups: int
 
 
-def index_run(objects: Objects, run_id: str, attempts: int | None = None) -> LogSummary:
+def index_run(objects: Objects, run_id: str, last_attempt: int | None = None) -> LogSummary:
     """Write `log.gz`, `log.index.json` and `metrics.json` of a run in one pass over its chunks, in constant memory.
 
     Works for every way in which a run can end, also for one that never printed anything, and may run again at any time.
 
     Args:
-        attempts: how many attempts the run had. None: those that left a log.
+        last_attempt: whose result tells how the run ended. None: the last one that left a log.
     """
-    numbers = attempts_with_log(objects, run_id) if attempts is None else list(range(1, attempts + 1))
+    numbers = attempts_with_log(objects, run_id)
     with SeriesArchive(objects, run_id) as series:
         scanner, finder = MetricScanner(sink=series.sink(_LOG)), FailureFinder()
         with objects.writer(layout.log_key(run_id), content_type="application/gzip") as writer:
@@ -120,8 +121,9 @@ def index_run(objects: Objects, run_id: str, attempts: int | None = None) -> Log
         metrics = _metrics(objects, run_id, scanner.finish(), series)
     # Written last: readers take the archive only when its index is there.
     objects.put(layout.log_index_key(run_id), index.to_json(), content_type="application/json")
-    failure = _failure(finder, _result(objects, run_id, numbers))
-    return LogSummary(index.lines, index.bytes, failure, len(metrics.groups))
+    attempt = max(numbers, default=0) if last_attempt is None else last_attempt
+    failure = _failure(finder, _result(objects, run_id, attempt))
+    return LogSummary(index.lines, index.bytes, failure, finder.last_lines(), len(metrics.groups))
 
 
 def _metrics(objects: Objects, run_id: str, log: Metrics, series: SeriesArchive) -> Metrics:
@@ -228,19 +230,17 @@ def _packed(pieces: list[bytes]) -> bytes:
     return b"".join([*map(packer.compress, pieces), packer.flush()])
 
 
-def _result(objects: Objects, run_id: str, attempts: list[int]) -> AttemptResult | None:
-    """What the last attempt left; None where it was killed before it could."""
-    if not attempts:
-        return None
+def _result(objects: Objects, run_id: str, attempt: int) -> AttemptResult | None:
+    """What the attempt left; None where it was killed before it could."""
     try:
-        return AttemptResult.model_validate_json(objects.get(layout.result_key(run_id, attempts[-1])))
+        return AttemptResult.model_validate_json(objects.get(layout.result_key(run_id, attempt)))
     except (ObjectMissingError, ValueError):
         return None
 
 
 def _failure(finder: FailureFinder, result: AttemptResult | None) -> FailureReason | None:
     if result is None:
-        return finder.reason()
+        return finder.reason(cut_off=True)
     if result.ending is not Ending.SCRIPT_FAILED or result.kind is not None:
         return None
     return finder.reason(result.exit_code, result.signal)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from trainyard.logs.index import index_run
+from trainyard.logs.index import LogSummary, index_run
 from trainyard.model import lifecycle
-from trainyard.model.run import FacetState, LogsFacet, Run
+from trainyard.model.run import FacetState, FailureReason, LogsFacet, Run
 from trainyard.store import State
 
 
@@ -15,7 +15,16 @@ def index_logs(state: State, run_id: str, at: datetime | None = None) -> Run | N
     run = state.table.run(run_id)
     if run is None or not run.state.is_final or run.deleted_at is not None or run.logs.state is FacetState.DONE:
         return run
-    summary = index_run(state.objects, run_id)
+    summary = index_run(state.objects, run_id, run.attempt)
     facet = LogsFacet(state=FacetState.DONE, lines=summary.lines, bytes=summary.bytes)
     now = at or datetime.now(UTC)
-    return state.table.change_run(run_id, lambda known: lifecycle.logs_indexed(known, facet, summary.failure, now))
+    return state.table.change_run(
+        run_id, lambda known: lifecycle.logs_indexed(known, facet, _failure(known, summary), now)
+    )
+
+
+def _failure(run: Run, summary: LogSummary) -> FailureReason | None:
+    """What the log says; where it does not tell, what the backend knew, with the last that was printed."""
+    if summary.failure is not None or run.failure is None:
+        return summary.failure
+    return run.failure.model_copy(update={"last_lines": run.failure.last_lines or summary.last_lines})

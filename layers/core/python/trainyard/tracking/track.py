@@ -21,6 +21,7 @@ _STATE_OF_ENDING = {
     Ending.SUCCEEDED: RunState.SUCCEEDED,
     Ending.SCRIPT_FAILED: RunState.FAILED,
     Ending.SETUP_FAILED: RunState.FAILED,
+    Ending.SHIPPING_FAILED: RunState.FAILED,
     Ending.STOPPED: RunState.STOPPED,
     Ending.TIMED_OUT: RunState.TIMED_OUT,
 }
@@ -149,5 +150,7 @@ def _failure(status: JobStatus, result: AttemptResult | None) -> FailureReason:
         kind = "setup"
     elif result.ending is Ending.TIMED_OUT:
         kind = "timeout"
+    elif result.ending is Ending.SHIPPING_FAILED:
+        kind = "platform"
     kind = result.kind or kind
     return FailureReason(kind=kind, message=result.reason or message, last_lines=result.last_lines)
