@@ -282,6 +282,34 @@ def test_inputs_are_pinned_to_bytes(rig: Rig) -> None:
     assert [rig.state.objects.get(file.key) for file in pinned.files] == [b"12345", b"1 2 3\n"]
 
 
+EVALUATED = RUN_FILE.replace(
+    '{require: {accuracy: ">= 0.9"}}',
+    "{script: evaluate.py, inputs: {test_url: {dataset: demo/digits, path: test}}}",
+)
+SCRIPT = {"train/trainDir/evaluate.py": "print(1)\n"}
+
+
+def test_the_evaluation_scripts_inputs_are_pinned_with_the_commit(rig: Rig) -> None:
+    data = rig.register("demo/digits", RepositoryKind.DATASET)
+    commit = data.commit({"test/images": "123", "train/images": "4"})
+    (run,) = rig.pushed({**PROJECT, **SCRIPT, "trainyard.yaml": EVALUATED})
+
+    assert run.state is RunState.ADMITTED, rig.findings(run)
+    request = rig.request(run)
+    (pinned,) = request.evaluation_inputs
+    assert (request.inputs, pinned.argument, pinned.revision) == ([], "test_url", commit)
+    assert [file.path for file in pinned.files] == ["images"]
+
+
+def test_an_evaluation_input_that_is_not_there_is_told_at_its_line(rig: Rig) -> None:
+    (run,) = rig.pushed({**PROJECT, **SCRIPT, "trainyard.yaml": EVALUATED})
+
+    assert run.state is RunState.REJECTED
+    (finding,) = rig.findings(run)
+    assert finding["rule"] == "input-missing"
+    assert "test_url" in EVALUATED.splitlines()[finding["line"] - 1]
+
+
 def test_one_file_is_a_file(rig: Rig) -> None:
     model = rig.register("demo/net", RepositoryKind.MODEL)
     model.commit({"weights/lenet.ckpt": "w"})

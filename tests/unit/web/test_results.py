@@ -184,3 +184,25 @@ def test_the_leaderboard_of_a_data_set(send: Send, train: Any) -> None:
 def test_a_rejected_run_says_nothing_and_nothing_will_follow(send: Send, web_state: State, project: str) -> None:
     web_state.table.create_run(a_run(run_id(1), project=project, state=RunState.REJECTED))
     assert send("GET", f"/v1/runs/{run_id(1)}/log").json["end"] is True
+
+
+def test_an_evaluation_again(send: Send, train: Any) -> None:
+    train(1, log(0.9), spec=a_spec(evaluation={"require": {"accuracy": ">= 0.99"}}))
+    path = f"/v1/runs/{run_id(1)}/evaluations"
+    made = send("POST", path, {"require": {"accuracy": ">= 0.8"}})
+    assert (made.status, made.headers["location"]) == (201, f"{path}/1")
+    assert (made.json["evaluation"]["verdict"], made.json["requested_by"]) == ("passed", "ada")
+    send("POST", path, {"require": {"accuracy": "> best of project"}})
+    first = send("GET", path, query="limit=1").json
+    assert [one["number"] for one in first["evaluations"]] == [1]
+    rest = send("GET", path, query=f"cursor={first['next_cursor']}").json
+    assert [one["number"] for one in rest["evaluations"]] == [2]
+    assert send("GET", f"{path}/1").json == made.json
+    assert send("GET", f"/v1/runs/{run_id(1)}/evaluation").json["verdict"] == "failed"
+    for number in ("0", "3", "x", "1e0"):
+        assert send("GET", f"{path}/{number}").status == 404
+    assert send("POST", path, {"require": {"accuracy": "fine"}}).status == 422
+    assert send("POST", path, {"script": True}).status == 422
+    assert send("POST", path, {}, token="reader").status == 403
+    assert send("POST", path, {}, token="eve").status == 404
+    assert send("GET", path, query="cursor=x").status == 422

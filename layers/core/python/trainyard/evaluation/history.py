@@ -39,7 +39,7 @@ def evaluated_runs(state: State, project: str) -> Iterator[Run]:
         page = state.table.runs_of(project, cursor=cursor)
         for run in page.rows:
             seen += 1
-            if run.evaluation.state is FacetState.DONE and run.deleted_at is None:
+            if run.evaluation.state is FacetState.DONE and run.deleted_at is None and run.evaluates is None:
                 yield run
         cursor = page.cursor
         if cursor is None:

@@ -17,7 +17,7 @@ from trainyard.model.ids import new_run_id
 from trainyard.model.repository import AccessToken, RepositoryKind, Sha
 from trainyard.model.request import PinnedInput, RunRequest
 from trainyard.model.run import Origin, Run, RunState, Transition
-from trainyard.model.spec import RUN_NAME, RunSpec
+from trainyard.model.spec import RUN_NAME, Input, RunSpec
 from trainyard.model.text import Text
 from trainyard.store import State, layout, spending
 from trainyard.store.objects import ObjectMissingError
@@ -187,12 +187,17 @@ def _pinned_spec(state: State, former: Run) -> RunSpec:
         request = RunRequest.model_validate_json(state.objects.get(layout.request_key(former.id)))
     except ObjectMissingError:
         return former.spec
-    pinned = {one.argument: one for one in request.inputs}
-    inputs = {
+    spec, evaluation = former.spec, former.spec.evaluation
+    judged = evaluation.model_copy(update={"inputs": _pinned(evaluation.inputs, request.evaluation_inputs)})
+    return spec.model_copy(update={"inputs": _pinned(spec.inputs, request.inputs), "evaluation": judged})
+
+
+def _pinned(sources: dict[str, Input], inputs: list[PinnedInput]) -> dict[str, Input]:
+    pinned = {one.argument: one for one in inputs}
+    return {
         argument: source.model_copy(update=_pin(pinned[argument])) if argument in pinned else source
-        for argument, source in former.spec.inputs.items()
+        for argument, source in sources.items()
     }
-    return former.spec.model_copy(update={"inputs": inputs})
 
 
 def _pin(pinned: PinnedInput) -> dict[str, str]:

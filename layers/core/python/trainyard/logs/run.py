@@ -15,7 +15,9 @@ def index_logs(state: State, run_id: str, at: datetime | None = None) -> Run | N
     run = state.table.run(run_id)
     if run is None or not run.state.is_final or run.deleted_at is not None or run.logs.state is FacetState.DONE:
         return run
-    summary = index_run(state.objects, run_id, run.attempt)
+    # Of an evaluation script counts what it wrote for that; what it printed, where it wrote nothing.
+    only = "metrics.json" if run.evaluates is not None else None
+    summary = index_run(state.objects, run_id, run.attempt, only=only)
     facet = LogsFacet(state=FacetState.DONE, lines=summary.lines, bytes=summary.bytes)
     now = at or datetime.now(UTC)
     return state.table.change_run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -106,3 +107,17 @@ class Evaluation(_Frozen):
 
     def _figures(self) -> dict[str, MetricFigures]:
         return {} if self.best_group is None else self.groups[self.best_group].metrics
+
+
+class RepeatedEvaluation(_Frozen):
+    """An evaluation that somebody asked for, beside the run's own."""
+
+    number: int
+    """From 1, in the order in which they were asked for."""
+    require: dict[str, str]
+    requested_by: str
+    at: datetime
+    script_run: str | None = None
+    """The run of the evaluation script, where one was wanted."""
+    evaluation: Evaluation | None = None
+    """None while the script has not ended."""

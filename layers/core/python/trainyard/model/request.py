@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -59,6 +59,8 @@ class PinnedInput(BaseModel):
     is_file: bool
     """A single file is passed as that file, otherwise the folder is passed."""
     files: list[InputFile]
+    stage: Literal["training", "evaluation"] = "training"
+    """Whose input it is: the training's, or its evaluation script's."""
 
 
 class RunRequest(BaseModel):
@@ -75,3 +77,5 @@ class RunRequest(BaseModel):
     code_key: str
     """Object of the code archive, a .tar.gz of the repository at `commit`."""
     inputs: list[PinnedInput] = []
+    evaluation_inputs: list[PinnedInput] = []
+    """For the evaluation script, pinned together with the others: a later test set would judge another run."""

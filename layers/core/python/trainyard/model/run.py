@@ -50,6 +50,8 @@ class Origin(StrEnum):
     FORM = "form"
     API = "api"
     RERUN = "rerun"
+    EVALUATION = "evaluation"
+    """It runs the evaluation script of another run."""
 
 
 class FacetState(StrEnum):
@@ -146,6 +148,16 @@ class EvaluationFacet(BaseModel):
     """Its course in a few finite values, for a sparkline: a list of runs reads rows and nothing else."""
 
 
+class Evaluates(BaseModel):
+    """What a run of an evaluation script is for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    number: int | None = None
+    """Of the evaluation that somebody asked for; None: the run's own."""
+
+
 class Run(BaseModel):
     """One training run. `version` rises with every write; the store refuses a write on an older one."""
 
@@ -161,6 +173,8 @@ class Run(BaseModel):
     ref: str | None = None
     push_id: str | None = None
     rerun_of: str | None = None
+    evaluates: Evaluates | None = None
+    """Set where this is the run of an evaluation script."""
     spec: RunSpec | None = None
     """None where the repository's file could not be read; such a run is rejected."""
     state: RunState = RunState.REQUESTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -33,6 +34,8 @@ ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 RESERVED_ENVIRONMENT = re.compile(r"(AWS|TRAINYARD|MA|LD|UV|PIP|PYTHON(?!UNBUFFERED|HASHSEED))_?.*")
 OUTPUT_ARGUMENT = "output_path"
 AIM_ARGUMENT = "aim_repo"
+EVALUATED_ARGUMENT = "model_url"
+"""What an evaluation script is given the outputs of the evaluated run as."""
 
 MIN_TIMEOUT = timedelta(minutes=1)
 MAX_TIMEOUT = timedelta(days=14)
@@ -148,6 +151,31 @@ class EvaluationSpec(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     require: dict[str, str] = Field({}, description='What must hold at the end, such as {accuracy: ">= 0.9"}.')
+    script: Annotated[str, StringConstraints(max_length=255)] | None = Field(
+        None,
+        description="A Python file, relative to code_dir, that is run after a run that succeeded: `--model_url` is the "
+        "folder of its outputs, and what it writes to metrics.json in `--output_path` counts as metrics.",
+    )
+    inputs: dict[str, Input] = Field({}, description="What the script is given besides, such as the test set.")
+    hyperparameters: dict[str, Scalar] = Field({}, description="Further arguments of the script.")
+    timeout: Duration = Field(timedelta(hours=1), description="How long the script may take.")
+
+    @field_validator("script")
+    @classmethod
+    def _is_python_inside(cls, path: str | None) -> str | None:
+        return None if path is None else python_path(path)
+
+    @field_validator("timeout")
+    @classmethod
+    def _bounded(cls, timeout: timedelta) -> timedelta:
+        return bounded(timeout)
+
+    @model_validator(mode="after")
+    def _arguments(self) -> Self:
+        if self.script is None and (self.inputs or self.hyperparameters):
+            raise ValueError("inputs and hyperparameters are the script's; name it as `script`")
+        check_arguments(self.inputs, self.hyperparameters, EVALUATED_ARGUMENT)
+        return self
 
 
 class Machines(StrEnum):
@@ -200,24 +228,20 @@ class RunSpec(BaseModel):
     priority: Priority = Field(Priority.NORMAL, description="low, normal or high, among the owner's own runs.")
     evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="What the result must fulfil.")
 
-    @field_validator("code_dir", "boot_file")
+    @field_validator("code_dir")
     @classmethod
     def _inside(cls, path: str) -> str:
         return relative_path(path)
 
     @field_validator("boot_file")
     @classmethod
-    def _is_python(cls, path: str) -> str:
-        if not path.endswith(".py"):
-            raise ValueError("the boot file must be a .py file")
-        return path
+    def _is_python_inside(cls, path: str) -> str:
+        return python_path(path)
 
     @field_validator("timeout")
     @classmethod
     def _bounded(cls, timeout: timedelta) -> timedelta:
-        if not MIN_TIMEOUT <= timeout <= MAX_TIMEOUT:
-            raise ValueError(f"choose from {format_duration(MIN_TIMEOUT)} to {format_duration(MAX_TIMEOUT)}")
-        return timeout
+        return bounded(timeout)
 
     @field_validator("env")
     @classmethod
@@ -235,23 +259,23 @@ class RunSpec(BaseModel):
 
     @model_validator(mode="after")
     def _arguments(self) -> Self:
-        names = [*self.inputs, *self.hyperparameters]
-        for name in names:
-            if not ARGUMENT_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} cannot be the name of an argument")
-            if name in (OUTPUT_ARGUMENT, AIM_ARGUMENT):
-                raise ValueError(f"{name} is set by the platform: use `output: true` or `aim: true`")
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"{twice[0]} is both an input and a hyperparameter")
-        if len(self.hyperparameters) > 100 or len(self.inputs) > 50:
-            raise ValueError("at most 100 hyperparameters and 50 inputs")
+        check_arguments(self.inputs, self.hyperparameters)
+        if self.evaluation.script is not None and not self.output:
+            raise ValueError("an evaluation script needs what the run leaves: set `output: true`")
         return self
 
     @property
     def boot_path(self) -> str:
         """The boot file's path from the repository's root."""
-        return f"{self.code_dir}/{self.boot_file}" if self.code_dir else self.boot_file
+        return self._in_code_dir(self.boot_file)
+
+    @property
+    def evaluation_path(self) -> str | None:
+        """The evaluation script's path from the repository's root."""
+        return None if self.evaluation.script is None else self._in_code_dir(self.evaluation.script)
+
+    def _in_code_dir(self, path: str) -> str:
+        return f"{self.code_dir}/{path}" if self.code_dir else path
 
 
 class RunFile(BaseModel):
@@ -272,3 +296,35 @@ def relative_path(path: str) -> str:
     if ".." in parts:
         raise ValueError("a path may not contain ..")
     return "/".join(parts)
+
+
+def python_path(path: str) -> str:
+    """`relative_path` of a Python file. ValueError where it is none."""
+    path = relative_path(path)
+    if not path.endswith(".py"):
+        raise ValueError("name a .py file")
+    return path
+
+
+def bounded(timeout: timedelta) -> timedelta:
+    """The time limit, if it is one that may be chosen. ValueError if not."""
+    if not MIN_TIMEOUT <= timeout <= MAX_TIMEOUT:
+        raise ValueError(f"choose from {format_duration(MIN_TIMEOUT)} to {format_duration(MAX_TIMEOUT)}")
+    return timeout
+
+
+def check_arguments(inputs: Mapping[str, Input], hyperparameters: Mapping[str, Scalar], *reserved: str) -> None:
+    """ValueError where a script cannot be given all of these."""
+    names = [*inputs, *hyperparameters]
+    for name in names:
+        if not ARGUMENT_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of an argument")
+        if name in (OUTPUT_ARGUMENT, AIM_ARGUMENT):
+            raise ValueError(f"{name} is set by the platform: use `output: true` or `aim: true`")
+        if name in reserved:
+            raise ValueError(f"{name} is set by the platform: the outputs of the evaluated run")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{twice[0]} is both an input and a hyperparameter")
+    if len(hyperparameters) > 100 or len(inputs) > 50:
+        raise ValueError("at most 100 hyperparameters and 50 inputs")

@@ -45,6 +45,8 @@ def report_run(state: State, run_id: str, token: str = "", at: datetime | None =
     run = state.table.run(run_id)
     if run is None or run.commit is None or run.deleted_at is not None or run.reported == _telling(run):
         return
+    if run.evaluates is not None:
+        return  # what it finds is told with the run that it judges
     repository = state.table.repository(run.project)
     secret = state.secrets.get(host_token_name(run.project)) if repository else None
     if repository is None or (not secret and host(repository.host).needs_token):

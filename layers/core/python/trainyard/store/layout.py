@@ -93,6 +93,15 @@ def listings_prefix(repository: str) -> str:
     return f"listings/{repository}/"
 
 
+def repeated_evaluation_prefix(run_id: str) -> str:
+    return f"runs/{run_id}/evaluations/"
+
+
+def repeated_evaluation_key(run_id: str, number: int) -> str:
+    """An evaluation that somebody asked for, beside the run's own."""
+    return f"{repeated_evaluation_prefix(run_id)}{number:06d}.json"
+
+
 def trained_on_prefix(repository: str, revision: str = "") -> str:
     """A mark for every run that was evaluated and had this repository as an input: its leaderboard."""
     return f"trained_on/{repository}/" + (f"{revision}/" if revision else "")

@@ -116,6 +116,17 @@ class Objects:
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
+    def copy(self, key: str, target: str) -> None:
+        """Copy an object within the bucket, without fetching it. ObjectMissingError if there is none."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._s3.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": key})
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise ObjectMissingError(key) from None
+            raise
+
     def put_file(self, key: str, path: Path, content_type: str = "application/octet-stream") -> None:
         """Upload a file, in parts where it is large."""
         self._s3.upload_file(str(path), self.bucket, key, ExtraArgs={"ContentType": content_type})

@@ -89,7 +89,8 @@ def store_decision(state: State, run_id: str, project: str, decision: Decision, 
             tree=code.tree,
             spec=decision.spec,
             code_key=layout.code_key(run_id),
-            inputs=list(decision.inputs),
+            inputs=[one for one in decision.inputs if one.stage == "training"],
+            evaluation_inputs=[one for one in decision.inputs if one.stage == "evaluation"],
         )
         state.objects.put(layout.request_key(run_id), request.model_dump_json().encode(), "application/json")
     body = json.dumps(document, ensure_ascii=False).encode()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -54,17 +54,23 @@ def pin_inputs(state: State, view: RunView, reader: str) -> Pinning:
     pinned: list[PinnedInput] = []
     findings: list[Finding] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        outcomes = {
-            argument: pool.submit(_pin, state, argument, source, reader)
-            for argument, source in view.spec.inputs.items()
-        }
-        for argument, outcome in outcomes.items():
+        outcomes = {path: pool.submit(_pin, state, path[-1], source, reader) for path, source in _sources(view.spec)}
+        for path, outcome in outcomes.items():
             try:
-                pinned.append(outcome.result())
+                stage: Any = "evaluation" if path[0] == "evaluation" else "training"
+                pinned.append(outcome.result().model_copy(update={"stage": stage}))
             except InputFault as fault:
-                place = view.place("inputs", argument, fault.part)
+                place = view.place(*path, fault.part)
                 findings.append(rule(fault.rule_id).finding(place, fault.message, fault.fix))
     return Pinning(pinned, findings)
+
+
+def _sources(spec: RunSpec) -> Iterator[tuple[tuple[str, ...], Input]]:
+    """Every input with its place in the run's description."""
+    for argument, source in spec.inputs.items():
+        yield ("inputs", argument), source
+    for argument, source in spec.evaluation.inputs.items():
+        yield ("evaluation", "inputs", argument), source
 
 
 def as_pinned_before(state: State, spec: RunSpec, former_run: str) -> RunSpec:
@@ -73,14 +79,19 @@ def as_pinned_before(state: State, spec: RunSpec, former_run: str) -> RunSpec:
         former = RunRequest.model_validate_json(state.objects.get(layout.request_key(former_run)))
     except (ObjectMissingError, ValidationError):
         return spec
-    known = {pinned.argument: pinned for pinned in former.inputs}
-    inputs = {
-        argument: _exactly(source, known[argument])
-        if argument in known and former.spec.inputs.get(argument) == source
-        else source
-        for argument, source in spec.inputs.items()
+    before = former.spec
+    inputs = _as_before(spec.inputs, before.inputs, former.inputs)
+    of_evaluation = _as_before(spec.evaluation.inputs, before.evaluation.inputs, former.evaluation_inputs)
+    evaluation = spec.evaluation.model_copy(update={"inputs": of_evaluation})
+    return spec.model_copy(update={"inputs": inputs, "evaluation": evaluation})
+
+
+def _as_before(sources: dict[str, Input], before: dict[str, Input], pinned: Iterable[PinnedInput]) -> dict[str, Input]:
+    known = {one.argument: one for one in pinned}
+    return {
+        argument: _exactly(source, known[argument]) if argument in known and before.get(argument) == source else source
+        for argument, source in sources.items()
     }
-    return spec.model_copy(update={"inputs": inputs})
 
 
 def _exactly(source: Input, pinned: PinnedInput) -> Input:
@@ -336,7 +347,7 @@ def _newest_success(state: State, project: str, name: str | None) -> Run | None:
     for _ in range(_PAGES):
         page = state.table.runs_of(project, limit=_RUNS_PER_PAGE, cursor=cursor)
         for run in page.rows:
-            if run.state is RunState.SUCCEEDED and name in (None, run.name):
+            if run.state is RunState.SUCCEEDED and run.evaluates is None and name in (None, run.name):
                 return run
         cursor = page.cursor
         if cursor is None:

@@ -23,6 +23,7 @@ _PLACES = {
     "owner": "User or organisation that owns the repository.",
     "name": "Name of the repository.",
     "run": "Id of the run.",
+    "number": "Number of the evaluation, from 1.",
     "token": "Id of the token, not the token itself.",
 }
 _HAPPENS = {200: "Done.", 201: "Made.", 202: "Accepted.", 204: "Done; there is nothing to say.", 302: "It is there."}

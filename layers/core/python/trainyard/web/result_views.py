@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.evaluation.comparison import Comparison, Place
-from trainyard.model.evaluation import Evaluation
+from trainyard.model.evaluation import Evaluation, RepeatedEvaluation
 from trainyard.web.views import MetricsView, PointView, RunView
 
 
@@ -51,3 +51,17 @@ class ComparisonView(Comparison):
 class Leaderboard(BaseModel):
     metric: str
     places: list[Place]
+
+
+class NewEvaluation(BaseModel):
+    """What is required this time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    require: dict[str, str] = Field({}, max_length=50, description='Such as {"accuracy": ">= 0.95"}.')
+    script: bool = Field(False, description="Run the evaluation script that the run names first.")
+
+
+class EvaluationList(BaseModel):
+    evaluations: list[RepeatedEvaluation]
+    next_cursor: str | None = Field(description="Give it as `cursor` to go on; null at the end of the list.")

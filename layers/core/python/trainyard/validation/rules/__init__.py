@@ -22,6 +22,7 @@ REGISTRY = {
     "flavor-misfit": f"{_HERE}.catalogue:FlavorMisfit",
     "code-dir-missing": f"{_HERE}.code:CodeDirMissing",
     "boot-file-missing": f"{_HERE}.code:BootFileMissing",
+    "evaluation-script-missing": f"{_HERE}.code:EvaluationScriptMissing",
     "requirements-name": f"{_HERE}.requirements:RequirementsName",
     "requirements-syntax": f"{_HERE}.requirements:RequirementsSyntax",
     "ascend-override": f"{_HERE}.requirements:AscendOverride",

@@ -12,6 +12,13 @@ from trainyard.validation.suggestion import nearest
 from trainyard.validation.view import RunView
 
 _IN_FOLDER = EXAMPLE_SPEC + "    code_dir: train/trainDir\n"
+_EVALUATED = (
+    "runs:\n  a:\n    boot_file: train.py\n    framework: python-cpu\n    flavor: cpu\n    output: true\n"
+    "    evaluation:\n      script: evaluate.py\n"
+)
+_TAKES_OUTPUT = (
+    "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--output_path')\nparser.parse_args()\n"
+)
 
 
 class CodeDirMissing(RunRule):
@@ -73,6 +80,36 @@ class BootFileMissing(RunRule):
             view.place("boot_file"),
             Text(en=f"There is no file `{path}` in the commit.", zh=f"该提交中没有文件 `{path}`。"),
             _write_instead(meant),
+        )
+
+
+class EvaluationScriptMissing(RunRule):
+    id: ClassVar[str] = "evaluation-script-missing"
+    title = Text(en="The evaluation script does not exist", zh="评估脚本不存在")
+    explanation = Text(
+        en="`evaluation.script` is a Python file, relative to `code_dir`, that judges what the run left. It is run "
+        "from the same commit, with the packages of the pip-requirements.txt beside it, so it must be committed.",
+        zh="`evaluation.script` 是相对于 `code_dir` 的 Python 文件，用于评估训练的产物。它在同一提交上运行，"
+        "使用与其同目录的 pip-requirements.txt，因此必须已提交。",
+    )
+    failing = (Example({"trainyard.yaml": _EVALUATED}, line=8),)
+    passing = (
+        Example(),
+        Example({"trainyard.yaml": _EVALUATED, "evaluate.py": "print(1)\n", "train.py": _TAKES_OUTPUT}),
+    )
+
+    def check(self, view: RunView) -> Iterator[Finding]:
+        path = view.spec.evaluation_path
+        if path is None or path in view.snapshot.entries:
+            return
+        name = path.rpartition("/")[2]
+        meant = [one for one in view.snapshot.entries if one.endswith(f"/{name}") or one == name]
+        start = f"{view.spec.code_dir}/" if view.spec.code_dir else ""
+        inside = [one.removeprefix(start) for one in meant if one.startswith(start)]
+        yield self.finding(
+            view.place("evaluation", "script"),
+            Text(en=f"There is no file `{path}` in the commit.", zh=f"该提交中没有文件 `{path}`。"),
+            _write_instead(inside[0] if inside else None),
         )
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import islice
 
 from trainyard.evaluation.comparison import compare, entrant, entrants, leaderboard
 from trainyard.evaluation.history import best_run, evaluated_runs, previous_run
+from trainyard.evaluation.repeat import repeat_evaluation, repeated_evaluation, repeated_evaluations
 from trainyard.evaluation.report import html, markdown
 from trainyard.evaluation.standard import deciding_metric
 from trainyard.hosts.registry import host
-from trainyard.intake.permissions import readable_repository, readable_run
+from trainyard.intake.permissions import commandable_run, readable_repository, readable_run
 from trainyard.model.errors import InvalidInput, NotFound
-from trainyard.model.evaluation import Evaluation
+from trainyard.model.evaluation import Evaluation, RepeatedEvaluation
 from trainyard.model.metric import Metrics
 from trainyard.model.repository import Repository
 from trainyard.model.run import Run
@@ -23,9 +26,10 @@ from trainyard.model.settings import settings
 from trainyard.model.text import Text
 from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError
+from trainyard.store.table import wrong_cursor
 from trainyard.web.messages import Answer
-from trainyard.web.result_views import ComparisonView, Leaderboard, ReportView
-from trainyard.web.routes.routing import Call, Parameter, not_yet, route, stored_json
+from trainyard.web.result_views import ComparisonView, EvaluationList, Leaderboard, NewEvaluation, ReportView
+from trainyard.web.routes.routing import PAGED, Call, Parameter, body, not_yet, route, stored_json
 from trainyard.web.views import show_run
 
 _MOST_COMPARED = 20
@@ -174,3 +178,41 @@ def _is_embedded(repository: Repository) -> bool:
     """The embedded git host has no pages."""
     root = settings().git_base_url
     return bool(root) and repository.clone_url.startswith(root)
+
+
+@route("POST", "/v1/runs/{run}/evaluations", status=201, takes=NewEvaluation, gives=RepeatedEvaluation)
+def evaluate_again(call: Call) -> Answer:
+    """Evaluate a run that has ended with other requirements; its own evaluation and all others stay.
+
+    With `script` the project's evaluation script is run first; `evaluation` is null until that has ended.
+    """
+    wanted = body(call, NewEvaluation)
+    call.run()
+    run = commandable_run(call.state.table, call.place["run"], call.token)
+    assert call.token is not None
+    made = repeat_evaluation(call.state, run, wanted.require, call.token.user, datetime.now(UTC), script=wanted.script)
+    location = f"/v1/runs/{run.id}/evaluations/{made.number}"
+    return Answer(201, json.loads(made.model_dump_json()), {"location": location})
+
+
+@route("GET", "/v1/runs/{run}/evaluations", gives=EvaluationList, query=PAGED)
+def list_evaluations(call: Call) -> Answer:
+    """The evaluations that were asked for, in that order; the run's own is at /evaluation."""
+    run, limit = call.run(), call.list_limit
+    cursor = call.request.query.get("cursor", "0")
+    if not re.fullmatch(r"\d{1,6}", cursor, re.ASCII):
+        raise wrong_cursor()
+    found = list(repeated_evaluations(call.state, run.id, int(cursor), limit))
+    following = str(found[-1].number) if len(found) == limit else None
+    return Answer(200, {"evaluations": [json.loads(one.model_dump_json()) for one in found], "next_cursor": following})
+
+
+@route("GET", "/v1/runs/{run}/evaluations/{number}", gives=RepeatedEvaluation)
+def show_repeated_evaluation(call: Call) -> Answer:
+    run, number = call.run(), call.place["number"]
+    known = repeated_evaluation(call.state, run.id, int(number)) if re.fullmatch(r"[1-9]\d{0,5}", number) else None
+    if known is None:
+        raise NotFound(
+            Text(en="There is no evaluation of that number.", zh="没有该编号的评估。"),
+        )
+    return Answer(200, json.loads(known.model_dump_json()))
