@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from trainyard.evaluation.history import references
+from trainyard.evaluation.run import stored_metrics
 from trainyard.evaluation.script import can_run_script, has_judged, script_run, with_script
 from trainyard.evaluation.standard import evaluate
 from trainyard.model.errors import Conflict, InvalidInput
@@ -80,16 +81,8 @@ def repeated_evaluations(state: State, run_id: str, behind: int = 0, limit: int 
 
 def metrics_with(state: State, run_id: str, script: Run | None) -> Metrics:
     """What the run measured, and what its evaluation script did."""
-    metrics = _stored_metrics(state, run_id)
-    return metrics if script is None else merged(metrics, {_SCRIPT: _stored_metrics(state, script.id)})
-
-
-def _stored_metrics(state: State, run_id: str) -> Metrics:
-    """What `index_run` found; nothing where the run left no metrics."""
-    try:
-        return Metrics.from_json(state.objects.get(layout.metrics_key(run_id)))
-    except ObjectMissingError:
-        return Metrics()
+    metrics = stored_metrics(state.objects, run_id)
+    return metrics if script is None else merged(metrics, {_SCRIPT: stored_metrics(state.objects, script.id)})
 
 
 def _judge(state: State, run: Run, record: RepeatedEvaluation, script: Run | None) -> Evaluation:

@@ -163,7 +163,7 @@ class EvaluationSpec(BaseModel):
     @field_validator("script")
     @classmethod
     def _is_python_inside(cls, path: str | None) -> str | None:
-        return None if path is None else python_path(path)
+        return None if path is None else python_path(path, "script")
 
     @field_validator("timeout")
     @classmethod
@@ -236,7 +236,7 @@ class RunSpec(BaseModel):
     @field_validator("boot_file")
     @classmethod
     def _is_python_inside(cls, path: str) -> str:
-        return python_path(path)
+        return python_path(path, "boot file")
 
     @field_validator("timeout")
     @classmethod
@@ -298,11 +298,11 @@ def relative_path(path: str) -> str:
     return "/".join(parts)
 
 
-def python_path(path: str) -> str:
-    """`relative_path` of a Python file. ValueError where it is none."""
+def python_path(path: str, what: str) -> str:
+    """`relative_path` of a Python file. ValueError, which calls it `what`, where it is none."""
     path = relative_path(path)
     if not path.endswith(".py"):
-        raise ValueError("name a .py file")
+        raise ValueError(f"the {what} must be a .py file")
     return path
 
 

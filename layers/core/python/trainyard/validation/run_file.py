@@ -380,7 +380,7 @@ _OWN: list[tuple[str, str, str, str, str]] = [
         "请去掉 `revision`。",
     ),
     (
-        r"the boot file must be a \.py file",
+        r"the (?:boot file|script) must be a \.py file",
         "`{shown}` is not a Python file.",
         "`{shown}` 不是 Python 文件。",
         "Name a .py file, relative to code_dir.",
@@ -448,6 +448,27 @@ _OWN: list[tuple[str, str, str, str, str]] = [
         "`aim_repo` 由平台设置。",
         "Remove it and write `aim: true`.",
         "请删除它，并写 `aim: true`。",
+    ),
+    (
+        r"model_url is set by the platform.*",
+        "`model_url` is set by the platform: the outputs of the evaluated run.",
+        "`model_url` 由平台设置：即被评估训练的输出。",
+        "Use another name.",
+        "请换一个名称。",
+    ),
+    (
+        r"inputs and hyperparameters are the script's.*",
+        "`inputs` and `hyperparameters` of the evaluation are for its script, and there is none.",
+        "评估的 `inputs` 和 `hyperparameters` 用于评估脚本，但没有指定脚本。",
+        "Add `script: evaluate.py`, or remove them.",
+        "请添加 `script: evaluate.py`，或删除它们。",
+    ),
+    (
+        r"an evaluation script needs what the run leaves.*",
+        "The evaluation script would have nothing to judge: the run keeps no output.",
+        "该训练不保存输出，评估脚本没有可评估的内容。",
+        "Write `output: true`.",
+        "请写 `output: true`。",
     ),
     (
         r"(\S+) is both an input and a hyperparameter",
