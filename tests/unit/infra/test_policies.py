@@ -80,7 +80,7 @@ def test_jobs_reach_neither_table_nor_secrets_nor_bus() -> None:
     services = {
         action.partition(":")[0]
         for path, role, each in STATEMENTS
-        if (path, role) == ("compute.yaml", "JobRole")
+        if (path, role) == ("compute.yaml", "RunRole")
         for action in listed(each["Action"])
     }
     assert services == {"s3"}

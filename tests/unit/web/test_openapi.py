@@ -17,6 +17,7 @@ OTHERWISE = {204, 302}
 WITHOUT_BODY = {
     "/v1/runs/{run}/approve",
     "/v1/runs/{run}/stop",
+    "/v1/runs/{run}/credentials",
     "/v1/projects/{owner}/{name}/webhook-secret",
     "/v1/repositories/{owner}/{name}/members/{user}",
 }

@@ -60,6 +60,8 @@ class Observation(BaseModel):
     cost: Cost | None = None
 
 
+# An event is delivered five times at most before it is put aside.
+_KEPT_JOB_TOKENS = 10
 _STATE_OF_PHASE = {
     JobPhase.QUEUED: RunState.QUEUED,
     JobPhase.STARTING: RunState.STARTING,
@@ -114,17 +116,19 @@ def reject(run: Run, findings: FindingCount, at: datetime, commit: Sha | None = 
     return _move(run, RunState.REJECTED, at, findings=findings, commit=commit or run.commit)
 
 
-def claim_submission(run: Run, token: str, at: datetime, lease: timedelta) -> Run:
+def claim_submission(run: Run, token: str, at: datetime, lease: timedelta, job_token: str | None = None) -> Run:
     """Take the right to submit, for as long as `lease`.
 
     The caller holds the claim if `token` is in the run that was stored. A claim whose lease has run out belongs to a
     function that died: it may be taken over, because whoever takes it looks the job's name up before submitting.
+    `job_token`: SHA-256 of what a job that is submitted now will hold; a job of an earlier claim keeps its own.
     """
     if not run.awaits_submission:
         return run
     if run.claim is not None and run.claim.token != token and at < run.claim.at + lease:
         return run
-    return _change(run, at, claim=Claim(token=token, at=at))
+    job_tokens = [*run.job_tokens, job_token][-_KEPT_JOB_TOKENS:] if job_token else run.job_tokens
+    return _change(run, at, claim=Claim(token=token, at=at), job_tokens=job_tokens)
 
 
 def submitted(run: Run, job: Job, at: datetime) -> Run:

@@ -184,6 +184,8 @@ class Run(BaseModel):
     findings: FindingCount = Field(default_factory=FindingCount)
     claim: Claim | None = None
     """Who is submitting it."""
+    job_tokens: list[str] = []
+    """SHA-256 of the tokens that its job may hold; more than one where a submission's answer was lost."""
     job: Job | None = None
     waiting: Text | None = None
     """Why it is not running yet, and what would change that."""

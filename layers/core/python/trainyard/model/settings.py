@@ -39,6 +39,7 @@ class Settings(BaseModel):
     )
     job_queues: dict[str, str] = Field({}, description="JSON: a flavor's queue name to the job queue's ARN.")
     job_definitions: dict[str, str] = Field({}, description="JSON: a framework's job definition name to its ARN.")
+    run_role: str = Field("", description="ARN of the role whose credentials runs get, narrowed to their own objects.")
     lfs_quota_gb: float = Field(50, ge=0, description="Git LFS GB (10^9 bytes) per repository; 0: unlimited.")
     requests_per_minute: int = Field(0, ge=0, description="Requests to the API for each caller; 0: unlimited.")
     input_objects: list[str] = Field(

@@ -14,7 +14,9 @@ from trainyard.compute.contract import ComputeBackend, JobRequest, SubmissionRef
 from trainyard.model import lifecycle
 from trainyard.model.catalogue import Catalogue, Flavor, Framework, load_catalogue
 from trainyard.model.run import FailureReason, Job, Run
+from trainyard.model.settings import settings
 from trainyard.store import State
+from trainyard.submission.credentials import new_job_token
 
 # Longer than the function's own time limit: a claim that has run out belongs to a function that is dead.
 LEASE = timedelta(seconds=90)
@@ -33,12 +35,13 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
     the claim.
     """
     at = now or datetime.now(UTC)
+    secret, digest = new_job_token()
     claimed_before = False
 
     def claim(known: Run) -> Run:
         nonlocal claimed_before
         claimed_before = known.claim is not None
-        return lifecycle.claim_submission(known, token, at, LEASE)
+        return lifecycle.claim_submission(known, token, at, LEASE, digest)
 
     run = state.table.change_run(run_id, claim)
     if run is None or not run.awaits_submission:
@@ -50,7 +53,7 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
     try:
         # Whoever is the first to claim it knows that there is no job; whoever comes later looks.
         job = _job_of(run, flavor, backend) if claimed_before else None
-        job = job or _submit_unless_stopped(run, framework, flavor, backend)
+        job = job or _submit_unless_stopped(run, framework, flavor, backend, secret)
     except SubmissionRefusedError as refused:
         failure = FailureReason(kind="platform", message=refused.reason)
         return state.table.change_run(run_id, lambda known: lifecycle.fail_submission(known, failure, at))
@@ -79,11 +82,13 @@ def stop_run(state: State, run_id: str, token: str, backends: Backends, now: dat
     return run
 
 
-def _submit_unless_stopped(run: Run, framework: Framework, flavor: Flavor, backend: ComputeBackend) -> Job | None:
-    return None if run.stop is not None else backend.submit(_request(run, framework, flavor))
+def _submit_unless_stopped(
+    run: Run, framework: Framework, flavor: Flavor, backend: ComputeBackend, secret: str
+) -> Job | None:
+    return None if run.stop is not None else backend.submit(_request(run, framework, flavor, secret))
 
 
-def _request(run: Run, framework: Framework, flavor: Flavor) -> JobRequest:
+def _request(run: Run, framework: Framework, flavor: Flavor, secret: str) -> JobRequest:
     assert run.spec is not None, "only a run with a spec is admitted"
     return JobRequest(
         run_id=run.id,
@@ -95,6 +100,7 @@ def _request(run: Run, framework: Framework, flavor: Flavor) -> JobRequest:
         accelerators=flavor.accelerators,
         timeout=run.spec.timeout,
         retries=run.spec.retries,
+        environment={"TRAINYARD_API": settings().public_url, "TRAINYARD_JOB_TOKEN": secret},
         machines=run.machines,
         priority=run.spec.priority,
     )

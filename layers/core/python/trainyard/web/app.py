@@ -37,7 +37,7 @@ def _routed(request: Request) -> Answer:
         match = route.pattern.fullmatch(request.path)
         if match and route.method == request.method:
             known = state()
-            token = authenticate(known.table, request.headers.get("authorization"))
+            token = None if route.for_jobs else authenticate(known.table, request.headers.get("authorization"))
             _rate_limit().take(token.id if token else f"address {request.caller}")
             return _when_new(route, Call(known, token, request, match.groupdict()))
     raise NotFound(

@@ -91,6 +91,8 @@ class Route:
     """Whether the body may be a form instead."""
     media: str
     """Type of what it answers where that is no JSON."""
+    for_jobs: bool
+    """It is asked by jobs, with tokens of their own, not by people."""
 
     @property
     def waits(self) -> bool:
@@ -119,12 +121,13 @@ def route(
     query: tuple[Parameter, ...] = (),
     form: bool = False,
     media: str = "",
+    for_jobs: bool = False,
 ) -> Callable[[Callable[[Call], Answer]], Callable[[Call], Answer]]:
     """Register the function below as what happens at `method path`. The rest is what OpenAPI says of it."""
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
     def register(act: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
-        ROUTES.append(Route(method, path, pattern, act, status, gives, takes, query, form, media))
+        ROUTES.append(Route(method, path, pattern, act, status, gives, takes, query, form, media, for_jobs))
         return act
 
     return register

@@ -1,0 +1,133 @@
+"""A job's way to its objects: a token that only it has is exchanged for credentials that reach only its run.
+
+The job's own role allows nothing. The runner asks with the job's token, again and again in a run of days, and gets
+credentials of the role for runs, narrowed by a session policy to the run's prefixes and the inputs that were pinned.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from trainyard.model.errors import Conflict, Unauthenticated
+from trainyard.model.request import RunRequest
+from trainyard.model.run import Run
+from trainyard.model.text import Text
+from trainyard.store import State, layout
+from trainyard.store.access import token_digest
+
+if TYPE_CHECKING:
+    from mypy_boto3_sts import STSClient
+
+TOKEN_PREFIX = "tyj_"  # noqa: S105 - not a secret: it lets secret scanners recognise one
+SECONDS = 3600
+"""A role that was assumed by a role lasts an hour at most."""
+MAX_POLICY_CHARACTERS = 2048
+"""AWS's limit of a session policy."""
+_WRONG = Text(
+    en="The job's token is wrong, or its run has ended.",
+    zh="作业令牌错误，或训练已结束。",
+)
+
+
+class JobCredentials(BaseModel):
+    """What the runner works with until `expires_at`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: datetime
+
+
+def new_job_token() -> tuple[str, str]:
+    """A secret for one job, and what is stored of it."""
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    return secret, token_digest(secret)
+
+
+def issue_credentials(
+    state: State, run_id: str, authorization: str | None, role: str, sts: STSClient | None = None
+) -> JobCredentials:
+    """Credentials for the job whose token is in the header `Bearer TOKEN`.
+
+    `role`: ARN of the role for runs. Unauthenticated if the token is not one of that run's, or it has ended.
+    """
+    run = state.table.run(run_id)
+    if run is None or run.state.is_final or not _is_job_of(run, authorization):
+        raise Unauthenticated(_WRONG)
+    request = RunRequest.model_validate_json(state.objects.get(layout.request_key(run_id)))
+    if sts is None:
+        from trainyard.clients import client
+
+        sts = client("sts")
+    partition = role.split(":")[1]
+    answer = sts.assume_role(
+        RoleArn=role,
+        RoleSessionName=run_id,
+        Policy=session_policy(request, f"arn:{partition}:s3:::{state.objects.bucket}"),
+        DurationSeconds=SECONDS,
+    )["Credentials"]
+    return JobCredentials(
+        access_key_id=answer["AccessKeyId"],
+        secret_access_key=answer["SecretAccessKey"],
+        session_token=answer["SessionToken"],
+        expires_at=answer["Expiration"],
+    )
+
+
+def session_policy(request: RunRequest, bucket: str) -> str:
+    """JSON of at most 2,048 characters: all that the run may do in the bucket with this ARN.
+
+    Inputs of very many repositories are named by their owners. Conflict where even that is too long.
+    """
+    for depth in (_REPOSITORY, _OWNER):
+        policy = json.dumps(_policy(request, bucket, depth), separators=(",", ":"))
+        if len(policy) <= MAX_POLICY_CHARACTERS:
+            return policy
+    raise Conflict(
+        Text(
+            en="The run has inputs from too many repositories. Put the files of some of them into one.",
+            zh="训练的输入来自过多的仓库。请将部分文件合并到同一个仓库。",
+        )
+    )
+
+
+# How many parts of a key name an input's source: lfs/OWNER/NAME/..., runs/ID/output/...
+_REPOSITORY, _OWNER = 3, 2
+
+
+def _policy(request: RunRequest, bucket: str, depth: int) -> dict[str, Any]:
+    run = f"{bucket}/{layout.run_prefix(request.run_id)}"
+    keys = {file.key for pinned in request.inputs for file in pinned.files}
+    inputs = sorted({f"{bucket}/{'/'.join(key.split('/')[:depth])}/*" for key in keys})
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": [f"{run}*", *inputs]},
+            {
+                "Effect": "Allow",
+                "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
+                "Resource": [f"{run}attempts/*", f"{run}output/*", f"{run}aim/*"],
+            },
+            {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": f"{run}output/*"},
+            {
+                "Effect": "Allow",
+                "Action": "s3:ListBucket",
+                "Resource": bucket,
+                "Condition": {"StringLike": {"s3:prefix": f"{layout.run_prefix(request.run_id)}*"}},
+            },
+        ],
+    }
+
+
+def _is_job_of(run: Run, authorization: str | None) -> bool:
+    scheme, _, secret = (authorization or "").partition(" ")
+    digest = token_digest(secret.strip())
+    return scheme.lower() == "bearer" and any(hmac.compare_digest(digest, known) for known in run.job_tokens)
