@@ -297,7 +297,13 @@ def _batch_config(endpoint: str, cache: Path) -> dict[str, Any]:
     kept.mkdir(parents=True, exist_ok=True)
     return {
         "images": {CPU_IMAGE: {"command_prefix": [], "env": runner}},
-        "platform_env": {**_way_out(), **CREDENTIALS, "AWS_ENDPOINT_URL": endpoint, "TRAINYARD_CACHE": str(kept)},
+        # No credentials: a job gets its own, as in AWS.
+        "platform_env": {
+            **_way_out(),
+            **{name: value for name, value in CREDENTIALS.items() if "KEY" not in name},
+            "AWS_ENDPOINT_URL": endpoint,
+            "TRAINYARD_CACHE": str(kept),
+        },
     }
 
 

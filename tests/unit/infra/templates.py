@@ -40,12 +40,16 @@ def functions() -> dict[str, Any]:
 
 
 def statements() -> Iterator[tuple[str, str, Any]]:
-    """(template's name, role, statement) of every policy that is written into a role."""
+    """(template's name, role, statement) of every policy that is written into a role or for one."""
     for path, name, each in every_resource():
         if each["Type"] == "AWS::IAM::Role":
             for policy in each["Properties"].get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
                     yield path.name, name, statement
+        elif each["Type"] == "AWS::IAM::Policy":
+            for role in each["Properties"]["Roles"]:
+                for statement in each["Properties"]["PolicyDocument"]["Statement"]:
+                    yield path.name, role["Ref"], statement
 
 
 def listed(value: Any) -> list[Any]:

@@ -59,6 +59,8 @@ class AttemptResult(BaseModel):
     """The last lines that the script printed, where it did not succeed."""
     stages: list[Stage] = []
     log_bytes: int = 0
+    restored_files: int = 0
+    """Of an earlier attempt's output, which the script found where it had left it."""
     outputs: list[OutputFile] = []
     aim_files: list[OutputFile] = []
     packages: list[str] = []

@@ -8,10 +8,10 @@ import traceback
 
 from trainyard.runner import process
 from trainyard.runner.attempt import run_attempt
+from trainyard.runner.credentials import objects_of
 from trainyard.runner.job import Job
 from trainyard.runner.reasons import EXIT_SETUP_FAILED
 from trainyard.runner.stop import Stop
-from trainyard.store.objects import Objects
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
     process.adopt_orphans()
     try:
         job = Job.from_environment(os.environ)
-        return run_attempt(Objects(job.bucket), job, stop, os.environ)
+        return run_attempt(objects_of(job), job, stop, os.environ)
     except Exception:  # noqa: BLE001 - nothing can be stored: the container's own log is all that is left
         traceback.print_exc()
         return EXIT_SETUP_FAILED

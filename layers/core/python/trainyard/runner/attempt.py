@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,7 @@ from trainyard.model.catalogue import Framework, load_catalogue
 from trainyard.model.request import RunRequest
 from trainyard.model.result import AttemptResult, Ending, OutputFile
 from trainyard.model.text import Text
-from trainyard.runner import code, outputs, reasons, script
+from trainyard.runner import code, reasons, script
 from trainyard.runner.environment import Environment, Environments
 from trainyard.runner.errors import SetupError, StopRequestedError
 from trainyard.runner.fence import claim
@@ -22,6 +23,7 @@ from trainyard.runner.inputs import ContentCache, stage_inputs
 from trainyard.runner.isolation import Access, Jail
 from trainyard.runner.job import Job
 from trainyard.runner.limits import disk_limit, memory_limit
+from trainyard.runner.outputs import Output, Syncing
 from trainyard.runner.requirements import REQUIREMENTS_FILE, Requirements
 from trainyard.runner.shipping import LogShipper
 from trainyard.runner.stop import Stop
@@ -76,6 +78,7 @@ class Attempt:
     ) -> None:
         self._objects, self._job, self._stop, self._outer = objects, job, stop, outer
         self._workspace, self._environments, self._jail, self._log = workspace, environments, jail, log
+        self._output = Output(objects, workspace.output, layout.output_prefix(job.run_id))
         self._stopwatch = Stopwatch()
         self.exit_code = reasons.EXIT_SETUP_FAILED
         self._result = AttemptResult(
@@ -136,6 +139,7 @@ class Attempt:
         self._result = self._result.model_copy(
             update={"packages": environment.packages, "environment_cached": environment.cached}
         )
+        self._restore(request)
         self._workspace.give_to(self._jail.user)
         return self._script(request, environment, paths)
 
@@ -176,7 +180,7 @@ class Attempt:
     def _run_script(self, request: RunRequest, ready: script.Script) -> None:
         self._stop.check()
         self._log.say(_starting(request))
-        with self._stopwatch.stage("script"):
+        with self._stopwatch.stage("script"), self._synced(request):
             ended = ready.run(self._stop, self._log)
         ending, exit_code, reason = reasons.judge(ended, request.spec.timeout)
         failed = ending is not Ending.SUCCEEDED
@@ -189,21 +193,35 @@ class Attempt:
 
     def _upload(self, request: RunRequest) -> None:
         """Keep what the script left, however it ended. A good ending is none where its output is lost."""
-        run_id, wanted = self._job.run_id, request.spec
+        wanted = request.spec
         try:
             kept = {}
             if wanted.output:
-                kept["outputs"] = self._store(self._workspace.output, layout.output_prefix(run_id))
+                kept["outputs"] = self._store(self._output)
             if wanted.aim:
-                kept["aim_files"] = self._store(self._workspace.aim, layout.aim_prefix(run_id))
+                kept["aim_files"] = self._store(
+                    Output(self._objects, self._workspace.aim, layout.aim_prefix(self._job.run_id))
+                )
             self._result = self._result.model_copy(update=kept)
         except Exception:  # noqa: BLE001 - any failure to store has the same meaning for the user
             traceback.print_exc()
             if self._result.ending is Ending.SUCCEEDED:
                 self._end(Ending.SHIPPING_FAILED, reasons.EXIT_SHIPPING_FAILED, reasons.NOT_STORED)
 
-    def _store(self, folder: Path, prefix: str) -> list[OutputFile]:
-        return _insist(lambda: outputs.upload(self._objects, folder, prefix, self._log.say))
+    def _store(self, output: Output) -> list[OutputFile]:
+        return _insist(lambda: output.finish(self._log.say))
+
+    def _restore(self, request: RunRequest) -> None:
+        """What an earlier attempt wrote is where the script left it."""
+        if self._job.attempt == 1 or not request.spec.output:
+            return
+        with self._stopwatch.stage("restore"):
+            files = self._output.restore(self._stop)
+        self._result = self._result.model_copy(update={"restored_files": len(files)})
+        self._log.say(_restored(files))
+
+    def _synced(self, request: RunRequest) -> AbstractContextManager[None]:
+        return Syncing(self._output, self._job.sync_seconds) if request.spec.output else nullcontext()
 
     def _end(self, ending: Ending, exit_code: int, reason: Text | None, last_lines: list[str] | None = None) -> None:
         self.exit_code = exit_code
@@ -237,6 +255,14 @@ def _framework(request: RunRequest) -> Framework:
             )
         )
     return framework
+
+
+def _restored(files: list[OutputFile]) -> Text:
+    size = sum(file.size for file in files) / 1e6
+    return Text(
+        en=f"restored {len(files)} files of the attempt before, {size:.1f} MB",
+        zh=f"已恢复上次尝试的 {len(files)} 个文件，共 {size:.1f} MB",
+    )
 
 
 def _memory_of_flavor(request: RunRequest) -> int | None:

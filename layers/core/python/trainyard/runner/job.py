@@ -24,6 +24,12 @@ class Job:
     """From 1."""
     stop_grace: float = 10.0
     """Seconds that a script gets between SIGTERM and SIGKILL. Batch gives the whole container 30."""
+    api: str = ""
+    """Address of the API, which gives the job its credentials."""
+    token: str = field(default="", repr=False)
+    """What it shows there."""
+    sync_seconds: float = 60.0
+    """How often what the script writes to its output is stored while it runs; a lost host costs that much of it."""
     policy: Policy = field(default_factory=Policy)
     """How scripts are isolated: the operator's settings."""
 
@@ -38,6 +44,9 @@ class Job:
             job_id=environment["AWS_BATCH_JOB_ID"],
             attempt=int(environment.get("AWS_BATCH_JOB_ATTEMPT") or 1),
             stop_grace=float(environment.get("TRAINYARD_STOP_GRACE") or cls.stop_grace),
+            api=(environment.get("TRAINYARD_API") or "").rstrip("/"),
+            token=environment.get("TRAINYARD_JOB_TOKEN") or "",
+            sync_seconds=float(environment.get("TRAINYARD_SYNC_SECONDS") or cls.sync_seconds),
             policy=_policy(environment),
         )
 

@@ -18,7 +18,10 @@ EXIT_TIMED_OUT = 124
 EXIT_LIMITED = 137
 EXIT_STOPPED = 143
 
-STOPPED = Text(en="The run was stopped.", zh="训练已被停止。")
+STOPPED = Text(
+    en="The run was stopped; what it had written until then is kept.",
+    zh="训练已被停止，此前写入的输出已保存。",
+)
 NOT_STORED = Text(
     en="The script ended well, but its output could not be stored; start the run again.",
     zh="脚本已正常结束，但输出保存失败，请重新创建训练。",

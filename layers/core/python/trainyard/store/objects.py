@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,8 @@ PRESIGNED_SECONDS = 900
 _STREAM_BYTES = 1 << 20
 # S3 refuses smaller parts but for the last.
 _PART_BYTES = 8 << 20
+# S3 takes 10,000; a file may grow a little while it is read.
+_MOST_PARTS = 9000
 
 
 @dataclass(frozen=True)
@@ -135,18 +137,23 @@ class Objects:
         """Download to a file, in ranged parts where it is large."""
         self._s3.download_file(self.bucket, key, str(path))
 
-    def writer(self, key: str, content_type: str = "application/octet-stream") -> ObjectWriter:
+    def writer(self, key: str, content_type: str = "application/octet-stream", size: int = 0) -> ObjectWriter:
         """A context manager to write an object of any length in constant memory; nothing appears if it raises."""
-        return ObjectWriter(self._s3, self.bucket, key, content_type)
+        return ObjectWriter(self._s3, self.bucket, key, content_type, max(_PART_BYTES, size // _MOST_PARTS + 1))
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove these objects; silent about those that are not there."""
+        for start in range(0, len(keys), 1000):
+            self._delete(keys[start : start + 1000])
 
     def delete_prefix(self, prefix: str) -> int:
         """Remove everything under `prefix` and say how many objects that were."""
         if not prefix.endswith("/"):
             raise ValueError("a prefix to delete must end with a slash")
         removed = 0
-        batch: list[StoredObject] = []
+        batch: list[str] = []
         for entry in self.find(prefix):
-            batch.append(entry)
+            batch.append(entry.key)
             if len(batch) == 1000:
                 removed += self._delete(batch)
                 batch = []
@@ -183,13 +190,13 @@ class Objects:
         )
         return address, {"Content-Type": content_type, "x-amz-checksum-sha256": checksum}
 
-    def _delete(self, entries: list[StoredObject]) -> int:
+    def _delete(self, keys: Sequence[str]) -> int:
         answer = self._s3.delete_objects(
-            Bucket=self.bucket, Delete={"Objects": [{"Key": entry.key} for entry in entries], "Quiet": True}
+            Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
         )
         if answer.get("Errors"):
             raise RuntimeError(f"{len(answer['Errors'])} objects could not be deleted: {answer['Errors'][0]}")
-        return len(entries)
+        return len(keys)
 
     def _body(self, key: str, **arguments: Any) -> Any:
         from botocore.exceptions import ClientError
@@ -205,7 +212,10 @@ class Objects:
 class ObjectWriter(AbstractContextManager["ObjectWriter"]):
     """Multipart upload behind `write`. Small objects go up in one call."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str, content_type: str) -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, key: str, content_type: str, part_bytes: int = _PART_BYTES
+    ) -> None:
+        self._part_bytes = part_bytes
         self._s3, self._bucket, self._key, self._content_type = client, bucket, key, content_type
         self._buffer = bytearray()
         self._upload: str | None = None
@@ -213,9 +223,9 @@ class ObjectWriter(AbstractContextManager["ObjectWriter"]):
 
     def write(self, data: bytes) -> None:
         self._buffer += data
-        while len(self._buffer) >= _PART_BYTES:
-            self._send_part(bytes(self._buffer[:_PART_BYTES]))
-            del self._buffer[:_PART_BYTES]
+        while len(self._buffer) >= self._part_bytes:
+            self._send_part(bytes(self._buffer[: self._part_bytes]))
+            del self._buffer[: self._part_bytes]
 
     def __enter__(self) -> Self:
         return self

@@ -153,4 +153,6 @@ def _failure(status: JobStatus, result: AttemptResult | None) -> FailureReason:
     elif result.ending is Ending.SHIPPING_FAILED:
         kind = "platform"
     kind = result.kind or kind
-    return FailureReason(kind=kind, message=result.reason or message, last_lines=result.last_lines)
+    # Of its machine the runner only saw that it had to stop.
+    reason = None if result.ending is Ending.STOPPED else result.reason
+    return FailureReason(kind=kind, message=reason or message, last_lines=result.last_lines)

@@ -1,0 +1,63 @@
+"""The runner's credentials: asked of the API with the job's token, and again before they run out."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from trainyard.runner.job import Job
+from trainyard.store.objects import Objects
+
+_TRIES = 6
+_TIMEOUT_SECONDS = 30.0
+# A refusal is final; anything else may be a moment's trouble of the network or of the API.
+_FINAL = (400, 401, 403, 404, 409)
+
+
+def objects_of(job: Job) -> Objects:
+    """The bucket as this job may use it. A job without a token has its credentials from its surroundings, as in tests.
+
+    Raises URLError where the API gives none: then there is nowhere to store anything.
+    """
+    if not job.token:
+        return Objects(job.bucket)
+    import boto3
+    from botocore.credentials import RefreshableCredentials
+    from botocore.session import get_session
+
+    from trainyard.clients import make_client
+
+    def ask() -> dict[str, str]:
+        return _ask(job)
+
+    own: Any = get_session()
+    # botocore offers no other way in for credentials that renew themselves.
+    own._credentials = RefreshableCredentials.create_from_metadata(  # noqa: SLF001
+        ask(), refresh_using=ask, method="trainyard"
+    )
+    return Objects(job.bucket, make_client("s3", session=boto3.Session(botocore_session=own)))
+
+
+def _ask(job: Job) -> dict[str, str]:
+    """Credentials as botocore names their parts."""
+    request = urllib.request.Request(  # noqa: S310 - the operator's own address
+        f"{job.api}/v1/runs/{job.run_id}/credentials", method="POST", headers={"authorization": f"Bearer {job.token}"}
+    )
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+                given = json.load(answer)
+            break
+        except (OSError, ValueError) as error:  # ValueError: cut off on the way
+            if not tries_left or getattr(error, "code", None) in _FINAL:
+                raise
+            time.sleep(2.0 ** (_TRIES - tries_left - 2))
+    return {
+        "access_key": given["access_key_id"],
+        "secret_key": given["secret_access_key"],
+        "token": given["session_token"],
+        "expiry_time": given["expires_at"],
+    }
