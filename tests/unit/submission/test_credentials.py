@@ -166,3 +166,14 @@ def test_policies_stay_within_the_limit_of_aws() -> None:
 def test_another_runs_output_is_an_input_by_that_run_alone() -> None:
     policy = session_policy(a_request(layout.output_prefix(OTHER) + "a.ckpt"), BUCKET)
     assert json.loads(policy)["Statement"][0]["Resource"] == [f"{BUCKET}/runs/run-1/*", f"{BUCKET}/runs/run-2/output/*"]
+
+
+def test_inputs_of_other_buckets_are_reached_where_they_lie() -> None:
+    files = [
+        InputFile(path=key, size=1, sha256="0" * 64, key=f"digits/train/{key}", bucket="public-data")
+        for key in ("x-images", "x-labels")
+    ]
+    request = a_request()
+    request.inputs = [PinnedInput(argument="data_url", source="s3", is_file=False, files=files)]
+    reads = json.loads(session_policy(request, BUCKET))["Statement"][0]["Resource"]
+    assert reads == [f"{BUCKET}/runs/run-1/*", "arn:aws:s3:::public-data/digits/train/*"]

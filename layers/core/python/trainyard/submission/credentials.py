@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.errors import Conflict, Unauthenticated
-from trainyard.model.request import RunRequest
+from trainyard.model.request import InputFile, RunRequest
 from trainyard.model.run import Run
 from trainyard.model.text import Text
 from trainyard.store import State, layout
@@ -105,8 +106,11 @@ _REPOSITORY, _OWNER = 3, 2
 
 def _policy(request: RunRequest, bucket: str, depth: int) -> dict[str, Any]:
     run = f"{bucket}/{layout.run_prefix(request.run_id)}"
-    keys = {file.key for pinned in request.inputs for file in pinned.files}
-    inputs = sorted({f"{bucket}/{'/'.join(key.split('/')[:depth])}/*" for key in keys})
+    files = [file for pinned in request.inputs for file in pinned.files]
+    ours = {f"{bucket}/{'/'.join(file.key.split('/')[:depth])}/*" for file in files if not file.bucket}
+    partition = bucket.partition(":s3:")[0]
+    theirs = {f"{partition}:s3:::{name}/{_folder(keys, depth)}*" for name, keys in _elsewhere(files).items()}
+    inputs = sorted(ours | theirs)
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -125,6 +129,21 @@ def _policy(request: RunRequest, bucket: str, depth: int) -> dict[str, Any]:
             },
         ],
     }
+
+
+def _elsewhere(files: list[InputFile]) -> dict[str, list[str]]:
+    """The keys of inputs in buckets of others, by bucket."""
+    keys: dict[str, list[str]] = {}
+    for file in files:
+        if file.bucket:
+            keys.setdefault(file.bucket, []).append(file.key)
+    return keys
+
+
+def _folder(keys: list[str], depth: int) -> str:
+    """What all the keys begin with, cut at a slash; the role itself says which parts of that bucket are inputs."""
+    folder, slash, _ = os.path.commonprefix(keys).rpartition("/")
+    return folder + slash if depth == _REPOSITORY else ""
 
 
 def _is_job_of(run: Run, authorization: str | None) -> bool:
