@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
+import posixpath
 import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -141,9 +141,9 @@ def _elsewhere(files: list[InputFile]) -> dict[str, list[str]]:
 
 
 def _folder(keys: list[str], depth: int) -> str:
-    """What all the keys begin with, cut at a slash; the role itself says which parts of that bucket are inputs."""
-    folder, slash, _ = os.path.commonprefix(keys).rpartition("/")
-    return folder + slash if depth == _REPOSITORY else ""
+    """The folder that holds all the keys; the role itself says which parts of that bucket are inputs."""
+    folder = posixpath.commonpath([posixpath.dirname(key) for key in keys])
+    return f"{folder}/" if folder and depth == _REPOSITORY else ""
 
 
 def _is_job_of(run: Run, authorization: str | None) -> bool:
