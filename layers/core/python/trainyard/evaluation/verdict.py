@@ -56,7 +56,7 @@ def _judge(state: State, run: Run, script: Run | None, at: datetime) -> Run | No
         key_metric=key_metric,
         curve=curve,
     )
-    return state.table.change_run(run.id, lambda known: lifecycle.evaluated(known, facet, at))
+    return state.table.change_run(run.id, lambda known: lifecycle.evaluated(known, facet, at), run)
 
 
 def _judge_script(state: State, script: Run, evaluates: Evaluates, at: datetime) -> Run | None:

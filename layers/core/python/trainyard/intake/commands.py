@@ -23,7 +23,7 @@ def stop_run(state: State, run_id: str, token: AccessToken | None, now: datetime
     run = commandable_run(state.table, run_id, token)
     assert token is not None
     by, at = token.user, now or datetime.now(UTC)
-    return state.table.change_run(run.id, lambda known: lifecycle.request_stop(known, by, at)) or run
+    return state.table.change_run(run.id, lambda known: lifecycle.request_stop(known, by, at), run) or run
 
 
 def delete_run(state: State, run_id: str, token: AccessToken | None, now: datetime | None = None) -> None:
@@ -35,7 +35,7 @@ def delete_run(state: State, run_id: str, token: AccessToken | None, now: dateti
     """
     run = commandable_run(state.table, run_id, token)
     at = now or datetime.now(UTC)
-    run = state.table.change_run(run.id, lambda known: lifecycle.mark_deleted(known, at)) or run
+    run = state.table.change_run(run.id, lambda known: lifecycle.mark_deleted(known, at), run) or run
     if run.deleted_at is None:
         raise Conflict(
             Text(

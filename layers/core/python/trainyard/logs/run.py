@@ -21,7 +21,7 @@ def index_logs(state: State, run_id: str, at: datetime | None = None) -> Run | N
     facet = LogsFacet(state=FacetState.DONE, lines=summary.lines, bytes=summary.bytes)
     now = at or datetime.now(UTC)
     return state.table.change_run(
-        run_id, lambda known: lifecycle.logs_indexed(known, facet, _failure(known, summary), now)
+        run_id, lambda known: lifecycle.logs_indexed(known, facet, _failure(known, summary), now), run
     )
 
 

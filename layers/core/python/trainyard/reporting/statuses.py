@@ -52,7 +52,7 @@ def report_run(state: State, run_id: str, token: str = "", at: datetime | None =
     if repository is None or (not secret and host(repository.host).needs_token):
         return
     now = at or datetime.now(UTC)
-    held = state.table.change_run(run_id, lambda known: lifecycle.claim_reporting(known, token, now, LEASE))
+    held = state.table.change_run(run_id, lambda known: lifecycle.claim_reporting(known, token, now, LEASE), run)
     for _ in range(_MOST_AT_ONCE):
         if held is None or held.reporter is None or held.reporter.token != token:
             return
@@ -76,7 +76,7 @@ def _note(state: State, run: Run, told: str, at: datetime) -> Run | None:
     def note(known: Run) -> Run:
         return lifecycle.status_reported(known, told, at, release=_telling(known) == told)
 
-    return state.table.change_run(run.id, note)
+    return state.table.change_run(run.id, note, run)
 
 
 def status_of(run: Run) -> CommitStatus:

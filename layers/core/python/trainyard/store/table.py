@@ -89,16 +89,17 @@ class Table:
         """AlreadyThereError if a run has that id."""
         self._create(_run_item(run))
 
-    def change_run(self, run_id: str, change: Callable[[Run], Run]) -> Run | None:
+    def change_run(self, run_id: str, change: Callable[[Run], Run], read: Run | None = None) -> Run | None:
         """Apply a pure function to the run and write the outcome, in one conditional write.
 
         Returns the run as it is afterwards, or None if there is none. Where `change` returns the run as it was, nothing
-        is written. Where somebody else wrote meanwhile, `change` is applied to what they wrote.
+        is written. Where somebody else wrote meanwhile, `change` is applied to what they wrote. `read`: the run as the
+        caller has just read it, which saves reading it again.
         """
         from botocore.exceptions import ClientError
 
         for _ in range(_TRIES):
-            run = self.run(run_id)
+            run, read = read or self.run(run_id), None
             if run is None:
                 return None
             changed = change(run)

@@ -56,10 +56,10 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
         job = job or _submit_unless_stopped(run, framework, flavor, backend, secret)
     except SubmissionRefusedError as refused:
         failure = FailureReason(kind="platform", message=refused.reason)
-        return state.table.change_run(run_id, lambda known: lifecycle.fail_submission(known, failure, at))
+        return state.table.change_run(run_id, lambda known: lifecycle.fail_submission(known, failure, at), run)
     if job is None:
-        return state.table.change_run(run_id, lambda known: lifecycle.stop_unsubmitted(known, token, at))
-    submitted = state.table.change_run(run_id, lambda known: lifecycle.submitted(known, job, at))
+        return state.table.change_run(run_id, lambda known: lifecycle.stop_unsubmitted(known, token, at), run)
+    submitted = state.table.change_run(run_id, lambda known: lifecycle.submitted(known, job, at), run)
     if submitted is not None and submitted.stop is not None and not submitted.state.is_final:
         # The wish came while the job was being submitted; its own event may have found no job yet.
         backend.stop(job, _stop_reason(submitted))

@@ -84,7 +84,7 @@ def track_job(state: State, status: JobStatus, at: datetime | None = None) -> Ru
         if fallen is not None and fallen.fallback is not None:
             return fallen
     seen = _observation(status, seen_at, run, _result(state.objects, status))
-    return state.table.change_run(status.run_id, lambda known: lifecycle.observe(known, seen))
+    return state.table.change_run(status.run_id, lambda known: lifecycle.observe(known, seen), run)
 
 
 def _result(objects: Objects, status: JobStatus) -> AttemptResult | None:
