@@ -290,8 +290,11 @@ def _environment() -> dict[str, str]:
 
 
 def _batch_config(endpoint: str, cache: Path) -> dict[str, Any]:
-    """How the runner's image is run here: the same program, on this interpreter and with uv on the path."""
-    path = [str(Path(sys.executable).parent), str(ROOT / ".tools" / "uv" / "bin"), os.environ.get("PATH", os.defpath)]
+    """How the runner's image is run here: the same program with the same packages, and uv on the path."""
+    from infra.local.deploy.dependencies import RUNNER, interpreter
+
+    beside = [Path(sys.executable).parent, ROOT / ".tools" / "uv" / "bin"]  # where `make setup` may have put uv
+    path = [*map(str, (interpreter(ROOT, cache, RUNNER), *beside)), os.environ.get("PATH", os.defpath)]
     runner = {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT / "layers" / "core" / "python")}
     kept = cache / "runner"  # stands for the folder that a machine mounts into its jobs
     kept.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import venv
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from trainyard.model.text import Text
 INSTALL_SECONDS = 300
 FUNCTIONS = ("server",)  # the project's extras that the zip functions need
 IMAGES = ("server", "git")  # and what an image function needs
+RUNNER = ("runner",)  # and the container of a run
 
 
 def layer(root: Path, cache: Path, extras: tuple[str, ...]) -> bytes:
@@ -31,6 +33,22 @@ def layer(root: Path, cache: Path, extras: tuple[str, ...]) -> bytes:
     folder = install(root, cache, extras)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return zip_entries({f"python/lib/{version}/site-packages/dependencies.pth": f"{folder}\n".encode()})
+
+
+def interpreter(root: Path, cache: Path, extras: tuple[str, ...]) -> Path:
+    """The `bin` folder of a Python that sees these extras and nothing else, as a container's does."""
+    packages = install(root, cache, extras)
+    home = cache / "interpreters" / packages.name
+    if not (home / "bin" / "python").exists():  # nor if the Python behind it was removed
+        home.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(home, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
+            fresh = Path(scratch) / "home"
+            venv.create(fresh, symlinks=True, with_pip=False)
+            (next(fresh.glob("lib/python*/site-packages")) / "dependencies.pth").write_text(f"{packages}\n")
+            with suppress(OSError):  # another stack was quicker
+                fresh.rename(home)
+    return home / "bin"
 
 
 def install(root: Path, cache: Path, extras: tuple[str, ...]) -> Path:
