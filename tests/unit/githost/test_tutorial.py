@@ -54,11 +54,14 @@ def test_step_5_a_data_set_goes_into_a_data_set_repository(stack: LittleStack, p
         "test/t10k-labels-idx1-ubyte": os.urandom(10_000),
         "train/train-images-idx3-ubyte": os.urandom(800_000),
         "train/train-labels-idx1-ubyte": os.urandom(60_000),
+        "datasets/folder/large": os.urandom(300_000),
     }
     for path, content in contents.items():
-        (work / path).parent.mkdir(exist_ok=True)
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_bytes(content)
-    for command in ("git lfs install", 'git lfs track "*-ubyte"', "git add .", 'git commit -m "xxx"', "git push"):
+    tracked = ("*ubyte", "datasets/**", "datasets/*")
+    commands = ["git lfs install", *(f'git lfs track "{pattern}"' for pattern in tracked), "cat .gitattributes"]
+    for command in (*commands, "git add .", 'git commit -m "xxx"', "git push"):
         person.run(command, work)
     person.run(f"git clone {stack.address('ada/mnist')} again")
     assert {path: (person.home / "again" / path).read_bytes() for path in contents} == contents

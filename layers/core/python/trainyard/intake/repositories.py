@@ -102,9 +102,7 @@ def create_repository(
         is_away = found is None
         repository = repository.model_copy(update={"default_branch": wanted.default_branch or found or "main"})
     stored, is_new = _stored(state, repository, keep_branch=not wanted.default_branch)
-    is_made_here = not wanted.clone_url and stored.kind is RepositoryKind.PROJECT
-    webhook = _set_up(state, stored, wanted.host_token, public_url, is_made_here=is_made_here, is_away=is_away)
-    return Created(stored, webhook, is_new)
+    return Created(stored, _set_up(state, stored, wanted.host_token, public_url, is_away=is_away), is_new)
 
 
 def renew_webhook_secret(state: State, full_name: str, token: AccessToken | None, public_url: str) -> Webhook:
@@ -206,14 +204,12 @@ def _stored(state: State, repository: Repository, *, keep_branch: bool) -> tuple
     return repository, True
 
 
-def _set_up(
-    state: State, repository: Repository, host_token: str, public_url: str, *, is_made_here: bool, is_away: bool
-) -> Webhook | None:
+def _set_up(state: State, repository: Repository, host_token: str, public_url: str, *, is_away: bool) -> Webhook | None:
     """Secrets and webhook; what an earlier, half-finished request left is kept. A host that is away is not asked."""
-    if is_made_here:
-        watch_from_nothing(state, repository)
     if is_on_our_host(repository):
         prepare_our_host(state, repository)
+        if repository.kind is RepositoryKind.PROJECT:
+            watch_from_nothing(state, repository)
         return None
     if host_token:
         state.secrets.put(host_token_name(repository.full_name), host_token)
