@@ -142,7 +142,9 @@ def read_request(event: dict[str, Any], max_body: int = MAX_BODY_BYTES) -> Reque
 def _cookies(event: dict[str, Any]) -> dict[str, str]:
     """The first of each name: a browser sends the one with the longest path first."""
     cookies: dict[str, str] = {}
-    for cookie in event.get("cookies") or []:
+    # AWS gives them apart; the emulator leaves them where the browser put them.
+    header = next((value for name, value in (event.get("headers") or {}).items() if name.lower() == "cookie"), "")
+    for cookie in event.get("cookies") or header.split(";"):
         name, _, value = cookie.partition("=")
         cookies.setdefault(name.strip(), value.strip())
     return cookies

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -13,9 +13,11 @@ from trainyard.intake.permissions import readable_repository, readable_run
 from trainyard.model.errors import NotFound
 from trainyard.model.repository import AccessToken, Repository
 from trainyard.model.run import Run
+from trainyard.model.settings import settings
 from trainyard.model.text import Language, Text
 from trainyard.store import State, state
 from trainyard.store.access import token_of_session
+from trainyard.store.limits import RateLimit
 from trainyard.web.errors import answered_page
 from trainyard.web.messages import Request, preferred_language, read_request
 from trainyard.web.pages.answers import PageAnswer
@@ -83,10 +85,16 @@ class Visit:
             user=self.user,
             status=status,
             path=self.request.path,
+            other_language=self._in_other_language(),
             csrf=csrf_token(self.cookies.secret or ""),
             **values,
         )
         return PageAnswer(status, html, cookies=self.cookies.to_set())
+
+    def _in_other_language(self) -> str:
+        """The query that shows the same page in the other language."""
+        rest = [(name, value) for name, value in parse_qsl(self.request.raw_query) if name != "language"]
+        return "?" + urlencode([*rest, ("language", "en" if self.language == "zh" else "zh")])
 
     def redirect(self, to: str) -> PageAnswer:
         """Go on elsewhere with GET."""
@@ -140,6 +148,7 @@ def _found(request: Request, visits: list[Visit]) -> PageAnswer:
         if match and each.method == method:
             visit = Visit(request, match.groupdict())
             if method == "POST":
+                _rate_limit().take(f"form {request.caller}")
                 require_csrf(request, visit.cookies.secret)
             elif request.query.get("language") in LANGUAGES:
                 return _in_language(visit, request.query["language"])
@@ -158,8 +167,7 @@ def _explained(visits: list[Visit], headers: dict[str, str], status: int, messag
     """The page about an error. Who has to sign in is sent there, and comes back."""
     if not visits:  # the request itself could not be read
         language = preferred_language(headers)
-        html = render("error.html", language, user=None, path="/", csrf="", status=status, message=message)
-        return PageAnswer(status, html)
+        return _bare(language, status, message)
     visit = visits[-1]
     if status == 401 and visit.request.method == "GET":
         return visit.redirect(f"/sign-in?to={quote(visit.request.path, safe='')}")
@@ -168,5 +176,15 @@ def _explained(visits: list[Visit], headers: dict[str, str], status: int, messag
     except Exception:  # the state itself may be out of reach, and with it who is asking
         if status != 500:
             raise
-        html = render("error.html", "en", user=None, path="/", csrf="", status=status, message=message)
-        return PageAnswer(status, html)
+        return _bare("en", status, message)
+
+
+def _bare(language: Language, status: int, message: Text) -> PageAnswer:
+    """The same for nobody in particular."""
+    about = {"user": None, "path": "/", "other_language": "", "csrf": "", "status": status, "message": message}
+    return PageAnswer(status, render("error.html", language, **about))
+
+
+@cache
+def _rate_limit() -> RateLimit:
+    return RateLimit(state().table, settings().requests_per_minute)

@@ -15,6 +15,7 @@ from trainyard.web.static_files import static_url
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _FOLDER = Path(__file__).resolve().parents[1] / "templates"
 
@@ -64,8 +65,21 @@ def _environment(language: Language) -> Environment:
         "spark": spark_points,
         "utc": _utc,
         "iso": _iso,
+        "marked": partial(_marked, language),
     }
     return environment
+
+
+def _marked(language: Language, text: str | Text) -> Markup:
+    """A sentence of ours, in which what stands between backquotes is to be typed as it is."""
+    from markupsafe import Markup, escape
+
+    said = shown(text.in_language(language) if isinstance(text, Text) else text)
+    pieces = said.split("`")
+    if len(pieces) % 2 == 0:
+        return escape(said)
+    odd = Markup("<code>{}</code>")
+    return Markup("").join(odd.format(piece) if number % 2 else escape(piece) for number, piece in enumerate(pieces))
 
 
 def _utc(at: datetime) -> str:

@@ -23,6 +23,16 @@
     news.replaceChildren(...(text ? [note] : []));
   }
 
+  function marked(parent, text) {
+    const pieces = text.split("`");
+    if (pieces.length % 2 === 0) return parent.append(text);
+    pieces.forEach((piece, number) => {
+      const part = number % 2 ? document.createElement("code") : document.createTextNode("");
+      part.textContent = piece;
+      parent.append(part);
+    });
+  }
+
   function entry(one) {
     const item = document.createElement("li"), box = document.createElement("div");
     item.className = `finding finding-${one.severity}`;
@@ -31,9 +41,9 @@
     label.textContent = one.severity === "error" ? words.error : words.warning;
     said.append(label, " ");
     if (one.place) { const code = document.createElement("code"); code.textContent = one.place; said.append(code, " "); }
-    said.append(one.message);
+    marked(said, one.message);
     box.append(said);
-    if (one.fix) { const fix = document.createElement("p"); fix.className = "fix"; fix.textContent = one.fix; box.append(fix); }
+    if (one.fix) { const fix = document.createElement("p"); fix.className = "fix"; marked(fix, one.fix); box.append(fix); }
     item.append(box);
     return item;
   }

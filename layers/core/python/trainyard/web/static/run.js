@@ -5,6 +5,7 @@
   const run = document.getElementById("run");
   const log = document.getElementById("log");
   const follow = document.getElementById("follow");
+  const place = document.querySelector("[data-plots]");
   const drawn = [];
 
   // Plots
@@ -28,7 +29,7 @@
     const options = {
       width, height: 240, cursor: { drag: { x: true, y: false } }, scales: { x: { time: false } },
       axes: [axis, { ...axis, size: 64 }],
-      series: [{}, ...plot.curves.map((curve, number) => ({
+      series: [{ label: place.dataset.across }, ...plot.curves.map((curve, number) => ({
         label: curve.label, stroke: COLOURS[number % COLOURS.length], width: 1.75, spanGaps: true, points: { show: few, size: 5 },
         dash: number >= COLOURS.length ? [6, 4] : undefined,
         value: (_, value) => (value == null ? "–" : Number(value.toPrecision(6)).toString()),
@@ -41,7 +42,6 @@
   }
 
   function show(plots) {
-    const place = document.querySelector("[data-plots]");
     if (!place || !window.uPlot) return;
     plots.forEach((plot, number) => {
       const known = drawn[number];
@@ -117,7 +117,7 @@
       if (news.version !== version) { version = news.version; await renew(); }
       if (settled || printed && Date.now() - plotsAt > PLOTS_EVERY) {
         plotsAt = Date.now(); printed = false;
-        const plots = await fetch(document.querySelector("[data-plots]").dataset.plots);
+        const plots = await fetch(place.dataset.plots);
         if (plots.ok) show((await plots.json()).plots);
       }
     } catch {
