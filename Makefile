@@ -9,7 +9,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.ready ## prepare .venv (uv, locked dependencies, git-lfs)
+setup: .venv/.ready ## prepare .venv (uv, locked dependencies, git-lfs, chromium)
 
 .venv/.ready: pyproject.toml uv.lock infra/local/setup.py
 	@$(PYTHON) infra/local/setup.py

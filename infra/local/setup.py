@@ -32,7 +32,12 @@ def main() -> None:
         check=True,
         timeout=INSTALL_SECONDS,
     )
-    ensure_git_lfs()
+    # Models and data sets are pushed with Git LFS.
+    if missing := ensure_program("git-lfs"):
+        sys.exit(f"Trainyard needs git-lfs. {missing}")
+    # Only the tests of the pages need a browser, so that nothing else waits for one. The fonts are for Chinese.
+    if missing := ensure_program("chromium", "chromium", "fonts-noto-cjk"):
+        print(f"Without Chromium the tests of the pages fail. {missing}", flush=True)
 
 
 def find_uv() -> str:
@@ -56,33 +61,40 @@ def find_uv() -> str:
     return str(own)
 
 
-def ensure_git_lfs() -> None:
-    """Models and data sets are pushed with Git LFS; it comes from the distribution."""
-    if shutil.which("git-lfs"):
-        return
-    installer = distribution_installer()
+def ensure_program(name: str, *packages: str) -> str | None:
+    """Install a program of the distribution, with whatever it needs; where that cannot be: what to say about it."""
+    if shutil.which(name):
+        return None
+    installer = distribution_installer(packages or (name,))
     if installer is not None:
-        print("installing git-lfs ...", flush=True)
+        print(f"installing {name} ...", flush=True)
         for command in installer:
             subprocess.run(command, check=False, timeout=INSTALL_SECONDS, stdout=subprocess.DEVNULL)
-    if not shutil.which("git-lfs"):
-        sys.exit(
-            "Trainyard needs git-lfs and could not install it.\n"
-            "Run: sudo apt-get install git-lfs   (or: brew install git-lfs, sudo dnf install git-lfs)"
-        )
+    if shutil.which(name):
+        return None
+    return (
+        f"{name} could not be installed.\n"
+        f"Run: sudo apt-get install {name}   (or: brew install {name}, sudo dnf install {name})"
+    )
 
 
-def distribution_installer() -> list[list[str]] | None:
-    """The commands that install git-lfs here without asking anybody, or None."""
+def distribution_installer(packages: tuple[str, ...]) -> list[list[str]] | None:
+    """The commands that install these packages here without asking anybody, or None."""
     if shutil.which("apt-get"):
         prefix = root_prefix()
         if prefix is not None:
-            return [
-                [*prefix, "apt-get", "update", "-qq"],
-                [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "git-lfs"],
+            quiet = [
+                "env",
+                "DEBIAN_FRONTEND=noninteractive",
+                "apt-get",
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
             ]
+            return [[*prefix, "apt-get", "update", "-qq"], [*prefix, *quiet, *packages]]
     if shutil.which("brew"):
-        return [["brew", "install", "--quiet", "git-lfs"]]
+        return [["brew", "install", "--quiet", packages[0]]]
     return None
 
 

@@ -58,19 +58,12 @@ class Browser:
     ) -> Shown:
         """Send a form; `csrf` None: without the token, empty: with the one of a page shown to this browser."""
         pairs = list(fields.items()) if isinstance(fields, dict) else fields
+        if csrf == "":
+            csrf = self.get("/account" if self.signed_in else "/sign-in").csrf()
         if csrf is not None:
-            pairs = [
-                (
-                    "csrf",
-                    csrf or self.get("/sign-in?to=/guide").csrf()
-                    if not self.signed_in
-                    else csrf or self.get("/account").csrf(),
-                ),
-                *pairs,
-            ]
-        return self._ask(
-            "POST", path, urlencode(pairs).encode(), {"content-type": "application/x-www-form-urlencoded", **headers}
-        )
+            pairs = [("csrf", csrf), *pairs]
+        coded = {"content-type": "application/x-www-form-urlencoded"}
+        return self._ask("POST", path, urlencode(pairs).encode(), {**coded, **headers})
 
     @property
     def signed_in(self) -> bool:

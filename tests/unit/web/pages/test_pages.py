@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from datetime import timedelta
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from builders import NOW, a_run
-from unit.web.pages.conftest import Browser
+from builders import NOW, a_run, a_spec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from unit.web.pages.conftest import Browser, signed_in
 
 from trainyard.evaluation.standard import evaluate
+from trainyard.model.finding import Finding, FindingCount, Severity
 from trainyard.model.metric import MetricGroup, Metrics, Point
-from trainyard.model.repository import Repository
-from trainyard.model.run import EvaluationFacet, FacetState, LogsFacet, Run, RunState, Transition
+from trainyard.model.repository import Repository, Scope, Visibility
+from trainyard.model.run import EvaluationFacet, FacetState, FailureReason, LogsFacet, Run, RunState, Transition
+from trainyard.model.text import Text
 from trainyard.store import State, layout
+from trainyard.store.access import issue_token
 from trainyard.web.pages.answers import CONTENT_SECURITY_POLICY
+from trainyard.web.pages.shown import shown
+from trainyard.web.static_files import static_file
 
 RUN = "run-0123456789abcdefghjkmn"
 OTHER = "run-0123456789abcdefghjkmp"
@@ -84,3 +93,251 @@ def test_every_page_in_both_languages(pages: State, ada: Browser, run: Run, lang
             assert "<script>" not in page.text
             assert " style=" not in page.text
             assert not re.search(r"\son\w+=", page.text)
+
+
+def test_what_strangers_see_of_a_private_project_is_that_it_is_not_there(eve: Browser, run: Run) -> None:
+    stranger = Browser()
+    for browser in (eve, stranger):
+        for path in (
+            "/projects/ada/lenet5", f"/projects/ada/lenet5/compare?run={RUN}&run={OTHER}", f"/runs/{RUN}",
+            f"/runs/{RUN}/live", f"/runs/{RUN}/plots", f"/runs/{RUN}/log", f"/runs/{RUN}/log.gz",
+            f"/runs/{RUN}/outputs", f"/runs/{RUN}/outputs/model.ckpt", f"/runs/{RUN}/delete",
+            "/repositories/ada/lenet5",
+        ):  # fmt: skip
+            page = browser.get(path)
+            assert page.status == 404, path
+            assert "first line" not in page.text
+    for path in ("stop", "rerun", "delete", "approve"):
+        assert eve.post(f"/runs/{RUN}/{path}", {}).status == 404
+        assert stranger.post(f"/runs/{RUN}/{path}", {}).status in (401, 404)
+    assert eve.get("/projects/ada/lenet5/new").status == 404
+    assert (
+        stranger.get("/projects/ada/lenet5/new").headers["location"] == "/sign-in?to=%2Fprojects%2Fada%2Flenet5%2Fnew"
+    )
+
+
+def test_a_public_project_is_read_by_all_and_commanded_by_its_members(pages: State, eve: Browser, run: Run) -> None:
+    project = pages.table.repository("ada/lenet5")
+    assert project is not None
+    pages.table.put_repository(project.model_copy(update={"visibility": Visibility.PUBLIC}))
+    page = Browser().get(f"/runs/{RUN}")
+    assert page.status == 200
+    assert "second <b>" not in page.text
+    assert "second &lt;b&gt;line" in page.text
+    assert "/rerun" not in page.text
+    assert eve.post(f"/runs/{RUN}/delete", {}).status == 403
+    assert pages.table.run(RUN) == run
+
+
+def test_somebody_who_may_only_read_changes_nothing(pages: State, run: Run) -> None:
+    reader = signed_in(pages, "ada", Scope.READ)
+    assert reader.get(f"/runs/{RUN}").status == 200
+    assert reader.post(f"/runs/{RUN}/delete", {}).status == 403
+    assert reader.post("/repositories/new", {"name": "x", "kind": "project"}).status == 422
+    assert reader.post("/account/tokens", {"scope": "write", "days": "30"}).status == 403
+    assert pages.table.repository("ada/x") is None
+
+
+def test_a_form_without_its_token_does_nothing(pages: State, ada: Browser, eve: Browser, run: Run) -> None:
+    for path in (f"/runs/{RUN}/delete", f"/runs/{RUN}/stop", "/sign-out", "/account/tokens", "/repositories/new"):
+        for csrf in (None, "0" * 64, eve.get("/account").csrf()):
+            assert ada.post(path, {"name": "new"}, csrf=csrf).status == 403, path
+    assert pages.table.run(RUN) == run
+    assert ada.get("/account").status == 200
+    assert Browser().post("/sign-in", {"token": "x"}, csrf=None).status == 403
+
+
+def test_the_cookie_is_neither_the_token_nor_for_scripts(pages: State) -> None:
+    secret, _ = issue_token(pages.table, "ada", [Scope.READ])
+    browser = Browser()
+    answer = browser.sign_in(secret)
+    (cookie,) = answer.cookies
+    assert cookie.startswith("__Host-session=")
+    assert {"Path=/", "HttpOnly", "SameSite=Lax", "Secure"} <= set(cookie.split("; "))
+    assert secret not in cookie
+    assert secret not in browser.get("/").text
+    assert "ada" in browser.get("/").text
+    browser.post("/sign-out", {})
+    assert browser.get("/account").status == 303
+
+
+def test_signing_out_ends_the_session_itself(pages: State, ada: Browser) -> None:
+    kept = dict(ada.cookies)
+    ada.post("/sign-out", {})
+    assert Browser(cookies=kept).get("/account").status == 303
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "/\\evil.example", "https://evil.example", "/a b", "javascript:1"])
+def test_signing_in_leads_to_no_other_site(pages: State, to: str) -> None:
+    secret, _ = issue_token(pages.table, "ada", [Scope.READ])
+    assert Browser().post("/sign-in", {"token": secret, "to": to}).headers["location"] == "/"
+    assert Browser().post("/sign-in", {"token": secret, "to": "/guide"}).headers["location"] == "/guide"
+
+
+def test_a_wrong_token_is_told_beside_the_field(pages: State) -> None:
+    page = Browser().post("/sign-in", {"token": "ty_wrong", "to": "/guide"})
+    assert page.status == 401
+    assert "token is wrong" in page.text
+    assert 'value="/guide"' in page.text
+
+
+def test_the_language_follows_the_browser_until_one_is_chosen(pages: State) -> None:
+    browser = Browser(language="zh-CN,zh;q=0.9")
+    assert "教程" in browser.get("/").text
+    answer = browser.get("/catalogue?a=1&language=en")
+    assert answer.headers["location"] == "/catalogue?a=1"
+    assert "Guide" in browser.get("/").text
+
+
+def test_files_are_named_by_their_content_kept_for_ever_and_compressed(pages: State) -> None:
+    browser = Browser()
+    address = re.search(r'href="(/static/app\.[0-9a-f]{10}\.css)"', browser.get("/").text)
+    assert address
+    plain = browser.get(address[1])
+    assert plain.headers["cache-control"] == "public, max-age=31536000, immutable"
+    browser.gzip = True
+    packed = browser.get(address[1])
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text
+    assert browser.get("/static/app.0000000000.css").status == 404
+    assert browser.get("/static/..%2f..%2fwords.py").status == 404
+
+
+def test_a_first_view_is_small(pages: State, ada: Browser, run: Run) -> None:
+    """Everything that a run's page loads, compressed."""
+    ada.gzip = True
+    page = ada.get(f"/runs/{RUN}")
+    addresses = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
+    assert any("uPlot" in address for address in addresses)
+    files = [static_file(address.rsplit("/", 1)[1]) for address in addresses]
+    sizes = [len(file.compressed) for file in files if file is not None]
+    assert len(sizes) == len(addresses)
+    assert sum(sizes) + len(gzip.compress(page.text.encode())) < 150_000
+
+
+def test_lists_read_a_bounded_number_of_rows(pages: State, ada: Browser, project: Repository) -> None:
+    for number in range(130):
+        pages.table.create_run(finished(f"run-{number:022d}", name=f"n{number % 2}", requested_by="ada"))
+    first = ada.get("/projects/ada/lenet5")
+    assert first.text.count('name="run"') == 50
+    older = re.search(r'rel="next" href="([^"]+)"', first.text)
+    assert older
+    second = ada.get(older[1].replace("&amp;", "&"))
+    assert second.text.count('name="run"') == 50
+    filtered = ada.get("/projects/ada/lenet5?name=n1&by=ada&state=succeeded&branch=main&q=N1%20main")
+    assert filtered.status == 200
+    assert filtered.text.count('name="run"') == 50
+    assert "100 trainings were looked through" in filtered.words()
+
+
+def test_deleting_says_what_will_be_lost_and_does_it(pages: State, ada: Browser, run: Run) -> None:
+    page = ada.get(f"/runs/{RUN}/delete")
+    assert "1 files, 7 B" in page.words()
+    assert "2 lines" in page.words()
+    assert ada.post(f"/runs/{RUN}/delete", {}).headers["location"] == "/projects/ada/lenet5"
+    assert ada.get(f"/runs/{RUN}").status == 404
+    assert not list(pages.objects.find(layout.run_prefix(RUN)))
+
+
+def test_downloads_come_from_another_origin(ada: Browser, run: Run) -> None:
+    answer = ada.get(f"/runs/{RUN}/outputs/model.ckpt")
+    assert answer.status == 302
+    assert "api.example" not in answer.headers["location"]
+    assert "attachment" in answer.headers["location"]
+    assert ada.get(f"/runs/{RUN}/outputs/../request.json").status == 404
+
+
+def test_a_failure_is_explained(pages: State, ada: Browser, project: Repository) -> None:
+    reason = FailureReason(
+        kind="script", message=Text(en="It broke.", zh="出错。"), file="train.py", line=3, last_lines=["x"]
+    )
+    pages.table.create_run(finished(state=RunState.FAILED, failure=reason, exit_code=1))
+    said = ada.get(f"/runs/{RUN}").words()
+    assert "It broke." in said
+    assert "train.py:3" in said
+    assert "exit status 1" in said
+
+
+def hostile_run(text: str) -> Run:
+    facet = EvaluationFacet(state=FacetState.DONE, best={text: 1.0}, last={text: 1.0}, key_metric=text, curve=[1.0])
+    reason = FailureReason(kind=text, message=Text(en=text, zh=text), file=text, last_lines=[text])
+    spec = a_spec(description=text[:500], hyperparameters={"a": text}, env={"A": text})
+    return finished(
+        ref=text, requested_by=text, spec=spec, evaluation=facet, failure=reason, state=RunState.FAILED,
+        findings=FindingCount(errors=1),
+    )  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@given(
+    st.sampled_from([HOSTILE, "\u202e<img src=x onerror=alert(1)>", "</pre><script>", "'\" autofocus onfocus='x"])
+    | st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)
+)
+def test_whatever_somebody_wrote_is_shown_as_text(pages: State, ada: Browser, project: Repository, text: str) -> None:
+    class Elements(HTMLParser):
+        """Every element and the names of its attributes, and the text between them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.elements: list[tuple[str, tuple[str, ...]]] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.elements.append((tag, tuple(name for name, _ in attrs)))
+
+    def elements(said: str) -> list[tuple[str, tuple[str, ...]]]:
+        run = hostile_run(said)
+        pages.table._dynamodb.delete_item(TableName="trainyard", Key={"pk": {"S": f"RUN#{run.id}"}})
+        store(pages, run, said)
+        finding = Finding(
+            rule="x", severity=Severity.ERROR, file=said, message=Text(en=said, zh=said), fix=Text(en=said, zh=said)
+        )
+        document = {"findings": [finding.model_dump(mode="json")], "errors": 1, "warnings": 0}
+        pages.objects.put(layout.findings_key(run.id), json.dumps(document).encode())
+        found = Elements()
+        for path in (f"/runs/{RUN}", "/projects/ada/lenet5", f"/projects/ada/lenet5/new?from={RUN}"):
+            page = ada.get(path)
+            assert page.status == 200
+            assert not re.search("[\u202a-\u202e\u2066-\u2069]", page.text if "/new" not in path else "")
+            found.feed(page.text)
+        # `code` is what a sentence may put between backquotes.
+        return [one for one in found.elements if one[0] != "code"]
+
+    plain = re.sub(r"[^\s`]", "a", text)
+    if text.strip():
+        assert set(elements(text)) == set(elements("a" if not plain.strip() else "a" * 3))
+
+
+def test_characters_that_hide_are_shown() -> None:
+    assert shown("a\u202eb\x1b[31m\x00") == "a⟦U+202E⟧b␛[31m␀"
+    assert shown("你好\t\n") == "你好\t\n"
+
+
+def test_a_repository_is_created_and_says_where_to_push(pages: State, ada: Browser) -> None:
+    wrong = ada.post("/repositories/new", {"name": "a b", "kind": "dataset"})
+    assert wrong.status == 422
+    assert 'aria-describedby="name-error"' in wrong.text
+    made = ada.post("/repositories/new", {"name": "digits", "kind": "dataset", "visibility": "private"})
+    assert made.status == 201
+    assert "git clone http://127.0.0.1:3000/ada/digits.git" in made.words()
+    assert "ada/digits" in ada.get("/").words()
+
+
+def test_a_token_is_shown_once_and_can_be_taken_back(pages: State, ada: Browser) -> None:
+    made = ada.post("/account/tokens", {"name": "laptop", "scope": "write", "days": "30"})
+    secret = re.search(r"ty_[A-Za-z0-9_-]{40,}", made.text)
+    assert secret
+    assert secret[0] not in ada.get("/account").text
+    (token,) = [one for one in pages.table.tokens_of("ada") if one.name == "laptop"]
+    assert token.expires_at is not None
+    ada.post(f"/account/tokens/{token.id}/revoke", {})
+    assert "laptop" not in [one.name for one in pages.table.tokens_of("ada")]
+
+
+def test_whatever_goes_wrong_a_page_answers(pages: State, ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the table is out of reach")
+
+    monkeypatch.setattr(type(pages.table), "session", broken)
+    page = ada.get("/")
+    assert page.status == 500
+    assert "out of reach" not in page.text

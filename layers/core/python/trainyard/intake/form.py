@@ -15,6 +15,7 @@ A field is named as in trainyard.yaml, as the tutorial's script calls it, or by 
     env.OMP_NUM_THREADS=1                    环境变量.OMP_NUM_THREADS=1
     output_path=on   aim_repo=on             训练输出 / 自定义评估
     evaluation.accuracy=>= 0.9               评估要求.accuracy
+    machines=spot_first  priority=low        机器 / 优先级
     timeout=2h  retries=1  description=...   idempotency_key=...
 
 `hyperparameters`, `env` and `evaluation` may also be one field with a `NAME=VALUE` on each line.
@@ -51,6 +52,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "flavor": ("compute_flavor", "计算资源", "规格", "Flavor", "Compute resource"),
     "timeout": ("最长时间", "运行时限", "Time limit", "Timeout"),
     "retries": ("重试次数", "Retries"),
+    "machines": ("机器", "Machines"),
+    "priority": ("优先级", "Priority"),
     "output": ("output_path", "enable_output", "训练输出", "Training output"),
     "aim": ("aim_repo", "enable_aim", "自定义评估", "Custom evaluation"),
     "hyperparameters": ("hyperparameter", "超参", "Hyperparameters"),
@@ -65,7 +68,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 _FIELD_OF = {other.casefold(): field for field, others in _NAMES.items() for other in (field, *others)}
 _REQUEST_FIELDS = ("name", "ref", "commit", "idempotency_key")
-_SPEC_FIELDS = ("description", "code_dir", "boot_file", "framework", "flavor", "timeout", "retries")
+_SPEC_FIELDS = (
+    "description", "code_dir", "boot_file", "framework", "flavor", "timeout", "retries", "machines", "priority",
+)  # fmt: skip
 _SWITCHES = ("output", "aim")
 _PAIRS = ("hyperparameters", "env", "evaluation")
 _INPUT_PARTS = ("dataset", "model", "run", "s3", "revision", "path")

@@ -88,7 +88,7 @@ def status_of(run: Run) -> CommitStatus:
         state=_commit_state(run),
         context=f"trainyard/{run.name}",
         description=_shortened(_description(run)),
-        target_url=f"{root}/v1/runs/{run.id}" if root else "",
+        target_url=f"{root}/runs/{run.id}" if root else "",
     )
 
 

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from trainyard.intake.budgets import Quotation, quote
 from trainyard.intake.permissions import readable_run, writable_repository
 from trainyard.intake.submissions import SubmitRun, submit_run
-from trainyard.model.catalogue import load_catalogue
+from trainyard.model.catalogue import is_here, load_catalogue
 from trainyard.model.check import Check, CheckAnswer, CommitListing
 from trainyard.model.errors import InvalidInput, NotFound
 from trainyard.model.finding import Finding, Severity
 from trainyard.model.ids import is_check_id, new_check_id
 from trainyard.model.repository import Push, Repository, RepositoryKind
 from trainyard.model.run import RunState
+from trainyard.model.settings import settings
+from trainyard.model.spec import Machines, Priority
 from trainyard.model.text import Text
 from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError
@@ -29,6 +32,8 @@ from trainyard.web.pages.csrf import fields
 from trainyard.web.pages.form_fields import KINDS, Filled
 from trainyard.web.pages.live import as_json
 from trainyard.web.pages.routing import Visit, page
+from trainyard.web.pages.shown import money
+from trainyard.web.pages.templating import word
 
 MOST_TRIES = 15
 """How often a page without JavaScript loads itself again, every two seconds, while it waits for a check."""
@@ -100,6 +105,7 @@ def show_check(visit: Visit) -> PageAnswer:
             "done": True,
             "errors": sum(one.severity is Severity.ERROR for one in answer.findings),
             "told": _for_script(visit, told),
+            "cost": _said_of_cost(visit, _quotation(visit, project, check)),
             "commit": answer.commit,
             "python_files": listing.python_files if listing else [],
             "folders": listing.folders if listing else [],
@@ -270,12 +276,36 @@ def _render(
         errors=sum(one.severity == "error" for entries in told.values() for one in entries),
         check=check,
         answer=answer,
+        cost=_said_of_cost(visit, _quotation(visit, project, check)) if answer else "",
         waiting=waiting and tries < MOST_TRIES,
         late=waiting and tries >= MOST_TRIES,
         tries=tries,
         commit=commit,
         **_choices(visit, project, filled, pushes, _listing(visit, project, commit)),
     )
+
+
+def _quotation(visit: Visit, project: Repository, check: Check | None) -> Quotation | None:
+    """What the run that was checked would cost; None where only files were asked for."""
+    if check is None or check.spec is None:
+        return None
+    request = SubmitRun(name=check.name, spec=check.spec)
+    return quote(visit.state, project.full_name, visit.token, request)
+
+
+def _said_of_cost(visit: Visit, quotation: Quotation | None) -> str:
+    """The same in one sentence, for the script."""
+    if quotation is None:
+        return ""
+    said, known = [], quotation.estimate
+    if known is not None:
+        said.append(word(visit.language, "form.most", usd=money(known.most_usd)))
+        if known.expected_usd is not None:
+            expected = money(known.expected_usd)
+            said.append(word(visit.language, "form.expected", usd=expected, count=known.past_runs))
+    if quotation.needs_approval:
+        said.append(quotation.needs_approval.in_language(visit.language))
+    return " ".join(said)
 
 
 def _choices(
@@ -290,7 +320,10 @@ def _choices(
     files = listing.python_files if listing else []
     return {
         "frameworks": catalogue.frameworks,
-        "flavors": catalogue.flavors,
+        "flavors": [flavor for flavor in catalogue.flavors if is_here(flavor)],
+        "region": settings().region,
+        "machines": list(Machines),
+        "priorities": [Priority.NORMAL, *(one for one in Priority if one is not Priority.NORMAL)],
         "kinds": KINDS,
         "listing": listing,
         "boot_files": [path.removeprefix(folder) for path in files if path.startswith(folder)],

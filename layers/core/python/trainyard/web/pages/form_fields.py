@@ -16,7 +16,7 @@ from trainyard.model.text import Text
 
 SIMPLE = (
     "name", "description", "ref", "commit", "code_dir", "boot_file", "framework", "flavor", "hyperparameters", "env",
-    "evaluation", "timeout", "retries",
+    "evaluation", "timeout", "retries", "machines", "priority",
 )  # fmt: skip
 SWITCHES = ("output", "aim")
 MOST_INPUTS = 50
@@ -141,6 +141,8 @@ def _values(run: Run, spec: RunSpec) -> dict[str, str]:
         "evaluation": "\n".join(f"{name} {required}" for name, required in spec.evaluation.require.items()),
         "timeout": format_duration(spec.timeout),
         "retries": str(spec.retries),
+        "machines": spec.machines.value,
+        "priority": spec.priority.value,
     }
 
 

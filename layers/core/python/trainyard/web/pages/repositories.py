@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from trainyard.hosts.registry import HOSTS
 from trainyard.intake.permissions import require_scope
 from trainyard.intake.problems import fields_of
 from trainyard.intake.repositories import NewRepository, create_repository
@@ -16,7 +17,6 @@ from trainyard.web.pages.csrf import fields
 from trainyard.web.pages.routing import Visit, page
 
 _FIELDS = ("name", "kind", "visibility", "description", "host", "clone_url", "host_token", "default_branch")
-_HOSTS = ("github", "gitlab", "gitea", "gitee")
 
 
 @page("GET", "/repositories/new")
@@ -39,22 +39,22 @@ def add_repository(visit: Visit) -> PageAnswer:
         at = str(error.details.get("field", "name"))
         return _form(visit, given, {at: error.message}, 422)
     # Not a redirect: the webhook's secret is shown this once.
-    return visit.page("repository.html", 201, repository=made.repository, made=made)
+    return visit.page("repository.html", 201, repository=made.repository, webhook=made.webhook)
 
 
 @page("GET", "/repositories/{owner}/{name}")
 def show_repository(visit: Visit) -> PageAnswer:
-    return visit.page("repository.html", repository=visit.repository(), made=None)
+    return visit.page("repository.html", repository=visit.repository(), webhook=None)
 
 
 def _form(visit: Visit, given: dict[str, str], errors: dict[str, Text], status: int = 200) -> PageAnswer:
     return visit.page(
         "new_repository.html",
         status,
-        given={**dict.fromkeys(_FIELDS, ""), "visibility": "private", "host": "github", **given, "host_token": ""},
+        given={**dict.fromkeys(_FIELDS, ""), "visibility": "private", **given, "host_token": ""},
         errors=errors,
         kinds=list(RepositoryKind),
         visibilities=list(Visibility),
-        hosts=_HOSTS,
+        hosts=list(HOSTS),
         own_host=bool(settings().git_base_url),
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from trainyard.compute.registry import backend
 from trainyard.evaluation.run import stored_metrics
+from trainyard.intake.budgets import approve_run
 from trainyard.intake.commands import delete_run, stop_run
 from trainyard.intake.submissions import RunChanges, rerun
 from trainyard.logs.live import LogPage, tail
@@ -17,11 +19,12 @@ from trainyard.model.request import RunRequest
 from trainyard.model.run import FacetState, Run, RunState
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
+from trainyard.tracking.waiting import why_waiting
 from trainyard.web.pages.answers import PageAnswer
 from trainyard.web.pages.live import live_metrics, settled
 from trainyard.web.pages.plots import figures
 from trainyard.web.pages.routing import Visit, page
-from trainyard.web.pages.runs import branch_of, cost_of, run_times
+from trainyard.web.pages.runs import branch_of, run_times
 from trainyard.web.pages.shown import elapsed
 
 LINES_SHOWN = 200
@@ -42,7 +45,7 @@ def show_run(visit: Visit) -> PageAnswer:
         branch=branch_of(run),
         steps=_steps(run),
         took=elapsed(started, ended),
-        cost=cost_of(run),
+        waiting=why_waiting(run, backend),
         settled=settled(run),
         log=_log(state, run),
         figures=figures(metrics, visit.language),
@@ -60,6 +63,12 @@ def show_run(visit: Visit) -> PageAnswer:
 @page("POST", "/runs/{run}/stop")
 def stop(visit: Visit) -> PageAnswer:
     run = stop_run(visit.state, visit.place["run"], visit.token)
+    return visit.redirect(f"/runs/{run.id}")
+
+
+@page("POST", "/runs/{run}/approve")
+def approve(visit: Visit) -> PageAnswer:
+    run = approve_run(visit.state, visit.place["run"], visit.token)
     return visit.redirect(f"/runs/{run.id}")
 
 

@@ -82,11 +82,7 @@ def branch_of(run: Run) -> str:
 
 def line_of(run: Run) -> Line:
     started, ended = run_times(run)
-    return Line(run, branch_of(run), run.created_at, elapsed(started, ended), cost_of(run))
-
-
-def cost_of(run: Run) -> float | None:  # noqa: ARG001
-    return None
+    return Line(run, branch_of(run), run.created_at, elapsed(started, ended), run.cost.usd if run.cost else None)
 
 
 def run_times(run: Run) -> tuple[datetime | None, datetime | None]:

@@ -15,12 +15,16 @@
   const filled = () => form.elements.name.value && form.elements.boot_file.value;
   const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-  function say(kind, text) {
-    const note = document.createElement("div"), paragraph = document.createElement("p");
+  function say(kind, ...texts) {
+    const note = document.createElement("div"), box = document.createElement("div");
     note.className = `note ${kind}`;
-    paragraph.textContent = text;
-    note.append(paragraph);
-    news.replaceChildren(...(text ? [note] : []));
+    for (const text of texts.filter(Boolean)) {
+      const paragraph = document.createElement("p");
+      paragraph.textContent = text;
+      box.append(paragraph);
+    }
+    note.append(box);
+    news.replaceChildren(...(texts[0] ? [note] : []));
   }
 
   function marked(parent, text) {
@@ -98,7 +102,7 @@
         document.getElementById("listed").textContent = found.commit.slice(0, 10);
       }
       if (action !== "load") { tell(found.told); if (!found.errors) checked.value = check; }
-      return { errors: found.errors };
+      return { errors: found.errors, cost: found.cost };
     }
     return null;
   }
@@ -107,7 +111,7 @@
     if (!result) return say("", "");
     if (result.late) say("", words.late);
     else if (result.errors) say("bad", `${result.errors} ${words.errors}`);
-    else say("good", words.clean);
+    else say("good", words.clean, result.cost);
   }
 
   async function check() {
