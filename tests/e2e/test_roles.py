@@ -1,0 +1,73 @@
+"""Roles allow what the functions were seen to do in the other end-to-end tests, and nothing to spare. The file's name puts it behind them.
+
+That nothing is missing is told by those tests themselves: the emulator refuses what a role does not allow.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from unit.infra.templates import listed, statements
+
+from infra.local.stack import Stack
+
+pytestmark = pytest.mark.e2e
+
+# What AWS does for a function with its role, or what an answer that never comes here needs.
+BY_AWS = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:SendMessage",  # a stream's records that could not be handled
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+}
+# Batch is a server of its own here, CodeCommit is not there at all: `tests/contracts` hold those calls.
+ELSEWHERE = ("batch:", "codecommit:")
+# Each with the situation in which it is needed, which these tests do not come to.
+RARELY = {
+    ("IndexLogs", "s3:AbortMultipartUpload"): "a log that could not be stored as a whole",
+    ("ServeLfs", "s3:PutObject"): "it signs the address, git carries it out",
+    ("ReceivePush", "s3:GetObject"): "which repository an event of CodeCommit is about",
+    ("ReceivePush", "s3:ListBucket"): "the same",
+    ("EvaluateRun", "dynamodb:Query"): "the former runs that a gate compares with",
+    ("Sweep", "dynamodb:PutItem"): "a run whose event was lost",
+    ("Sweep", "dynamodb:GetItem"): "the same",
+    ("Sweep", "dynamodb:Query"): "its schedule does not come round in a test",
+    ("Sweep", "s3:GetObject"): "the result of a run whose end was not heard",
+    ("Sweep", "s3:PutObject"): "what it remembers of a repository",
+    ("Sweep", "ssm:GetParameter"): "the token of a repository that is looked at",
+}
+# An action that stands for several operations, and the "not found" that S3 tells only to who may list.
+OPERATIONS = {
+    "s3:ListBucket": {"ListObjectsV2", "HeadObject", "GetObject", "HeadBucket"},
+    "s3:GetObject": {"GetObject", "HeadObject"},
+    "s3:PutObject": {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "CopyObject"},
+    "s3:DeleteObject": {"DeleteObject", "DeleteObjects"},
+    "dynamodb:PutItem": {"PutItem", "TransactWriteItems"},
+    "dynamodb:GetItem": {"GetItem", "BatchGetItem"},
+}
+
+
+def test_nothing_is_allowed_that_nobody_does(stack: Stack, request: pytest.FixtureRequest) -> None:
+    ran = {item.path.name for item in request.session.items}
+    if not {"test_main_job.py", "test_git_and_lfs.py", "test_repositories.py"} <= ran:
+        pytest.skip("it looks at what the other end-to-end tests did")
+    done: dict[str, set[str]] = defaultdict(set)
+    for call in stack.calls():
+        done[call["caller"]].add(call["operation"])
+    assert set(done) >= {"Api", "ValidateRepo", "EnqueueJob", "TrackJob", "IndexLogs", "EvaluateRun", "PublishChanges"}
+    spare = {
+        (role.removesuffix("Role"), action)
+        for template, role, statement in statements()
+        if template == "template.yaml"
+        for action in listed(statement["Action"])
+        if action not in BY_AWS and not action.startswith(ELSEWHERE)
+        if not done[role.removesuffix("Role")] & OPERATIONS.get(action, {action.partition(":")[2]})
+    }
+    assert spare - set(RARELY) == set()
