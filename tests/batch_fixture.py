@@ -56,6 +56,7 @@ def batch(**arguments: Any) -> Iterator[tuple[BatchServer, AwsBatch, Any]]:
         definition = client.register_job_definition(
             jobDefinitionName="cpu",
             type="container",
+            retryStrategy={"attempts": 3},
             containerProperties={
                 "image": "runner",
                 "command": ["run"],

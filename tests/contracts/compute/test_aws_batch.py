@@ -40,6 +40,13 @@ class TestAwsBatch(BackendContract):
         status = self.ended(self.made, job)
         assert (status.attempt, status.end) == (2, JobEnd.HOST)
 
+    def test_without_retries_nobody_pays_for_a_second_attempt(self) -> None:
+        job = self.made.submit(self.request("run-spot-once", "sleep"))
+        self.wait(self.made, job, lambda status: status.phase.value == "running")
+        self.server.reclaim(job.id)
+        status = self.ended(self.made, job)
+        assert (status.attempt, status.end) == (1, JobEnd.HOST)
+
     def test_a_failing_script_is_not_retried(self) -> None:
         status = self.ended(self.made, self.made.submit(self.request("run-once", "fail", retries=3)))
         assert (status.attempt, status.end) == (1, JobEnd.SCRIPT)

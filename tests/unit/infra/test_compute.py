@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from unit.infra.templates import MAIN, ROOT, properties_of, template
 
-from trainyard.compute.aws_batch import _QUEUE_OF
+from trainyard.compute.aws_batch import _QUEUE_OF, _RETRIED
 from trainyard.model.catalogue import Accelerator, load_catalogue
 
 COMPUTE = ROOT / "infra" / "compute.yaml"
@@ -68,6 +68,7 @@ def test_a_definition_retries_hosts_and_not_scripts(name: str) -> None:
     rules = DEFINITIONS[name]["RetryStrategy"]["EvaluateOnExit"]
     assert {"OnStatusReason": "Host EC2*", "Action": "RETRY"} in rules
     assert rules[-1] == {"OnReason": "*", "Action": "EXIT"}
+    assert [{key[0].lower() + key[1:]: value for key, value in rule.items()} for rule in rules] == _RETRIED
     assert len(rules) <= 5
 
 

@@ -46,6 +46,17 @@ _FINAL_REFUSALS = ("ClientException", "ValidationException", "AccessDeniedExcept
 _PAUSES = (0.2, 0.4, 0.8, 1.6)
 
 
+# What is tried again as often as the user said: the machine went away, or it could not start the container. As in the
+# job definitions; what a script did ends the run.
+_RETRIED = [
+    {"onStatusReason": "Host EC2*", "action": "RETRY"},
+    {"onReason": "CannotPullContainerError*", "action": "RETRY"},
+    {"onReason": "DockerTimeoutError*", "action": "RETRY"},
+    {"onReason": "CannotStartContainerError*", "action": "RETRY"},
+    {"onReason": "*", "action": "EXIT"},
+]
+
+
 class AwsBatch(ComputeBackend):
     """Job queues and job definitions come from the stack, by the names that the catalogue uses."""
 
@@ -222,7 +233,7 @@ def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, A
     environment = {"TRAINYARD_RUN_ID": request.run_id, **request.environment}
     resources = {"VCPU": request.vcpus, "MEMORY": request.memory_mib, "GPU": request.accelerators}
     attempt_seconds = math.ceil((max(request.timeout, _SHORTEST_TIMEOUT) + GRACE).total_seconds())
-    submission: dict[str, Any] = {
+    return {
         "jobName": request.run_id,
         "jobQueue": queue,
         "jobDefinition": definition,
@@ -235,19 +246,11 @@ def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, A
             ],
         },
         "timeout": {"attemptDurationSeconds": attempt_seconds},
+        # Always said: without it the definition's number of attempts would count, and the price was for another.
+        "retryStrategy": {"attempts": request.retries + 1, "evaluateOnExit": _RETRIED},
         "tags": {"trainyard:run": request.run_id, "trainyard:owner": request.owner},
         "propagateTags": True,
     }
-    if request.retries:
-        # Which ends are tried again is the job definition's to say; how often is the user's.
-        submission["retryStrategy"] = {
-            "attempts": request.retries + 1,
-            "evaluateOnExit": [
-                {"onStatusReason": "Host EC2*", "action": "RETRY"},
-                {"onReason": "*", "action": "EXIT"},
-            ],
-        }
-    return submission
 
 
 def _not_deployed(what: str, name: str) -> Text:
