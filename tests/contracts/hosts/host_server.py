@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from contracts.hosts.api_server import Received, serving
 
 OWNER_TOKEN = "owner-s3cret"
 GUEST_TOKEN = "guest-s3cret"
@@ -53,7 +52,11 @@ class HostServer:
     """Whether this GitLab knows signing keys; an older one takes no notice of them."""
     hooks: dict[int, dict[str, Any]] = field(default_factory=dict)
 
-    def answer(self, method: str, path: str, headers: dict[str, str], sent: Any) -> tuple[int, Any]:
+    def answer(self, received: Received) -> tuple[int, dict[str, str], Any]:
+        status, answer = self._answer(received.method, received.path, received.headers, received.payload)
+        return status, {}, answer
+
+    def _answer(self, method: str, path: str, headers: dict[str, str], sent: Any) -> tuple[int, Any]:
         name, before = self.dialect.authorization
         token = headers.get(name, "").removeprefix(before)
         if token not in (OWNER_TOKEN, GUEST_TOKEN):
@@ -94,30 +97,5 @@ class HostServer:
 @contextmanager
 def host_server(name: str) -> Iterator[HostServer]:
     server = HostServer(DIALECTS[name])
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, answer = server.answer(self.command, self.path, headers, json.loads(body or b"null"))
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_PUT = do_PATCH = do_POST  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    server.url = f"http://127.0.0.1:{listener.server_port}"
-    try:
+    with serving(server.answer) as server.url:
         yield server
-    finally:
-        listener.shutdown()
-        listener.server_close()
-        thread.join(5)
