@@ -93,7 +93,7 @@ class BatchServer:
 
     def start(self) -> str:
         """Serve and schedule; returns the endpoint's address, `http://127.0.0.1:port`."""
-        self._http = _Http(Application(self._operations()), self._port)
+        self._http = _Http(Application(self._operations(), self._faults()), self._port)
         shutil.rmtree(self._work_dir / "scratch", ignore_errors=True)
         self._saver.start()
         if self._shipper:
@@ -183,6 +183,17 @@ class BatchServer:
             **{name: self._reads(operation) for name, operation in reading.items()},
             **{name: self._changes(operation) for name, operation in changing.items()},
         }
+
+    def _faults(self) -> dict[str, Operation]:
+        def reclaim(request: Wire) -> Wire:
+            self.reclaim(str(request.get("job")))
+            return {}
+
+        def starve(request: Wire) -> Wire:
+            self.starve(str(request.get("environment")), starved=bool(request.get("starved", True)))
+            return {}
+
+        return {"reclaim": reclaim, "starve": starve}
 
     def _reads(self, operation: Operation) -> Operation:
         def perform(request: Wire) -> Wire:

@@ -25,9 +25,11 @@ class Application:
     ServerException 500.
     """
 
-    def __init__(self, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, operations: Mapping[str, Operation], faults: Mapping[str, Operation] | None = None) -> None:
+        """faults: what AWS has no call for (a machine that goes away), at `/fault/NAME`; see `faults.py`."""
         self._model = _service_model()
         self._operations = operations
+        self._faults = {f"/fault/{name}": operation for name, operation in (faults or {}).items()}
         self._routes = [self._route(name) for name in self._model.operation_names]
 
     def _route(self, name: str) -> tuple[str, re.Pattern[str], str]:
@@ -64,6 +66,8 @@ class Application:
             return "500 Internal Server Error", "ServerException", {"message": "The embedded Batch failed; see its log"}
 
     def _perform(self, environ: dict[str, Any]) -> Wire:
+        if fault := self._faults.get(environ["PATH_INFO"]):
+            return fault(_json_body(environ))
         name, in_path = self._find(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         model = self._model.operation_model(name)
         request = {**_json_body(environ), **in_path}

@@ -13,8 +13,9 @@ MISCONFIGURED = "MISCONFIGURATION:"
 CANCELED_BY_LIMIT = "Canceled by JobStateTimeLimit action due to reason: "
 
 _NEXT = Text(
-    en="It is next: a machine is being started, which takes a few minutes. Nothing is charged meanwhile.",
-    zh="即将轮到：正在启动机器，通常需要几分钟，期间不计费。",
+    en="It is next. A machine is being started, which takes a few minutes; where as many run as may, it waits for one"
+    " of them to end. Nothing is charged meanwhile.",
+    zh="即将轮到：正在启动机器，通常需要几分钟；若已达到机器上限，则等待其他训练结束。期间不计费。",
 )
 _QUEUED = Text(
     en="Waiting for a machine: the queue starts one as soon as it can. Nothing is charged while it waits.",
