@@ -123,7 +123,14 @@ def _steps(state: State, repository: Repository) -> Iterator[None]:
     for push in _rows(lambda cursor: state.table.pushes_of(name, 200, cursor)):
         state.table.delete_push(push.id)
         yield
-    for prefix in (layout.refs_prefix(name), layout.listings_prefix(name), layout.trained_on_prefix(name)):
+    for prefix_of in (
+        layout.refs_prefix,
+        layout.listings_prefix,
+        layout.trained_on_prefix,
+        layout.pinned_prefix,
+        layout.storage_prefix,
+    ):
+        prefix = prefix_of(name)
         state.objects.delete_prefix(prefix)
         yield
     # A new repository of the name would take its first pushes for old news.

@@ -16,6 +16,7 @@ from trainyard.model.errors import Conflict, InvalidInput, TooLarge
 from trainyard.model.text import Text
 from trainyard.store.layout import content_key
 from trainyard.store.objects import PRESIGNED_SECONDS, Objects
+from trainyard.store.storage import storage_report
 
 MAX_OBJECTS = 1000
 """git-lfs asks for 100 at a time by itself."""
@@ -48,6 +49,7 @@ def batch_response(request: BatchRequest, repository: str, objects: Objects, quo
     wanted = list({item.oid: item for item in request.objects}.values())
     sizes = _stored_sizes(wanted, repository, objects)
     if request.operation == "upload":
+        sizes |= dict.fromkeys(_about_to_go(sizes, repository, objects))
         missing = [item for item in wanted if _refusal(item) is None and sizes[item.oid] is None]
         quota.require_room(repository, sum(item.size for item in missing))
         describe: Callable[..., dict[str, Any]] = _upload
@@ -84,6 +86,22 @@ def _stored_sizes(wanted: list[WantedObject], repository: str, objects: Objects)
     with ThreadPoolExecutor(_PARALLEL_LOOKUPS) as pool:
         sizes = pool.map(lambda oid: objects.size(content_key(repository, oid)), oids)
         return dict(zip(oids, sizes, strict=True))
+
+
+def _about_to_go(sizes: dict[str, int | None], repository: str, objects: Objects) -> list[str]:
+    """Those that are stored, but that an inspection found unreferenced: a removal of them may be under way already.
+
+    Whoever pushes one stores it again, which makes it a new version that no removal touches.
+    """
+    stored = [oid for oid, size in sizes.items() if size is not None]
+    report = storage_report(objects, repository) if stored else None
+    listed = [oid for oid in stored if report is not None and content_key(repository, oid) in report.shown()]
+    times = {oid: objects.modified(content_key(repository, oid)) for oid in listed}
+    return [
+        oid
+        for oid, modified in times.items()
+        if report is not None and modified is not None and report.lists(content_key(repository, oid), modified)
+    ]
 
 
 def _refusal(item: WantedObject) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from trainyard.model.check import Check
 from trainyard.model.repository import Push
 from trainyard.model.run import FacetState, Run, RunState
+from trainyard.model.storage import StorageTask
 
 SOURCE = "trainyard"
 
@@ -19,6 +20,7 @@ class EventName(StrEnum):
 
     PUSH_RECEIVED = "push.received"
     CHECK_REQUESTED = "check.requested"
+    STORAGE_ASKED = "storage.asked"
     RUN_REQUESTED = "run.requested"
     RUN_REJECTED = "run.rejected"
     RUN_ADMITTED = "run.admitted"
@@ -40,6 +42,16 @@ class PushEvent(BaseModel):
     repository: str
     ref: str
     commit: str
+    at: datetime
+
+
+class StorageEvent(BaseModel):
+    """Detail of `storage.asked`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task_id: str
+    repository: str
     at: datetime
 
 
@@ -111,6 +123,10 @@ def run_event(run: Run) -> RunEvent:
         verdict=run.evaluation.verdict,
         at=run.updated_at,
     )
+
+
+def storage_event(task: StorageTask) -> StorageEvent:
+    return StorageEvent(task_id=task.id, repository=task.repository, at=task.requested_at)
 
 
 def check_event(check: Check) -> CheckEvent:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from trainyard.model.check import Check
-from trainyard.model.events import SOURCE, EventName, check_event, push_event, run_event, run_event_name
+from trainyard.model.events import SOURCE, EventName, check_event, push_event, run_event, run_event_name, storage_event
 from trainyard.model.repository import Push
 from trainyard.model.run import Run
+from trainyard.model.storage import StorageTask
 from trainyard.store.table import row_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def _change_in(record: dict[str, Any]) -> Change | None:
         return Change(sequence, EventName.PUSH_RECEIVED, push_event(new))
     if isinstance(new, Check) and old is None:
         return Change(sequence, EventName.CHECK_REQUESTED, check_event(new))
+    if isinstance(new, StorageTask) and old is None:
+        return Change(sequence, EventName.STORAGE_ASKED, storage_event(new))
     return None
 
 

@@ -89,6 +89,24 @@ def listing_key(repository: str, commit: str) -> str:
     return f"{listings_prefix(repository)}{commit}.json"
 
 
+def storage_report_key(repository: str) -> str:
+    """The last inspection of what the repository stores."""
+    return f"{storage_prefix(repository)}report.json"
+
+
+def storage_prefix(repository: str) -> str:
+    return f"storage/{repository}/"
+
+
+def pinned_key(repository: str, run_id: str) -> str:
+    """A mark for every run that was admitted with files of this repository."""
+    return f"{pinned_prefix(repository)}{run_id}"
+
+
+def pinned_prefix(repository: str) -> str:
+    return f"pinned/{repository}/"
+
+
 def listings_prefix(repository: str) -> str:
     return f"listings/{repository}/"
 

@@ -102,6 +102,10 @@ class Objects:
                 return None
             raise
 
+    def modified(self, key: str) -> datetime | None:
+        """When the object was written, or None if there is none."""
+        return next((entry.modified for entry in self.find(key, limit=1) if entry.key == key), None)
+
     def find(self, prefix: str, start_after: str | None = None, limit: int | None = None) -> Iterator[StoredObject]:
         """Objects under `prefix` in the order of their keys, only those behind `start_after`, at most `limit`."""
         left = limit
@@ -158,6 +162,27 @@ class Objects:
                 removed += self._delete(batch)
                 batch = []
         return removed + (self._delete(batch) if batch else 0)
+
+    def delete_version(self, known: StoredObject) -> bool:
+        """Delete for good the very object that was looked at; False where another lies under its key by now.
+
+        Whoever stores the object again meanwhile keeps theirs: only that version goes.
+        """
+        from botocore.exceptions import ClientError
+
+        target: Any = {"Bucket": self.bucket, "Key": known.key}
+        try:
+            head = self._s3.head_object(**target)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+                return True
+            raise
+        if head["LastModified"] > known.modified:
+            return False
+        if "VersionId" in head:
+            target["VersionId"] = head["VersionId"]
+        self._s3.delete_object(**target)
+        return True
 
     def download_address(self, key: str, file_name: str | None = None, seconds: int = PRESIGNED_SECONDS) -> str:
         """A presigned address to download one object; with `file_name` a browser saves it under that name."""

@@ -10,8 +10,9 @@
 | counter    | `COUNT#{name}`          |                                  |                            |
 | session    | `SESSION#{digest}`      | `SESSION#{user}`, time           |                            |
 | check      | `CHECK#{id}`            | `CHECK#{project}`, time          |                            |
+| storage    | `STORAGE#{id}`          | `STORAGE#{repository}`, time     |                            |
 
-Sessions and checks carry `expires`, at which DynamoDB removes them by itself.
+Sessions, checks and inspections carry `expires`, at which DynamoDB removes them by itself.
 
 A run's id rises with time, so a project's runs by id are its runs by time.
 """
@@ -33,6 +34,7 @@ from trainyard.model.ref import Ref
 from trainyard.model.repository import AccessToken, FileLock, Push, Repository, RepositoryKind
 from trainyard.model.run import Run
 from trainyard.model.session import Session
+from trainyard.model.storage import StorageTask
 from trainyard.model.text import Text
 
 if TYPE_CHECKING:
@@ -261,6 +263,14 @@ class Table:
     def create_check(self, check: Check) -> None:
         self._create(_check_item(check))
 
+    # Inspections of storage
+
+    def storage_task(self, task_id: str) -> StorageTask | None:
+        return self._get(f"STORAGE#{task_id}", StorageTask)
+
+    def create_storage_task(self, task: StorageTask) -> None:
+        self._create(_storage_task_item(task))
+
     # Locks of files
 
     def lock(self, repository: str, lock_id: str) -> FileLock | None:
@@ -367,8 +377,8 @@ def deleted_project(project: str) -> str:
     return f"DELETED#{project}"
 
 
-def row_of(image: dict[str, Any] | None) -> Run | Push | Check | None:
-    """The run, push or check in a stream record's image; None for other rows and for no image."""
+def row_of(image: dict[str, Any] | None) -> Run | Push | Check | StorageTask | None:
+    """The run, push, check or inspection in a stream record's image; None for other rows and for no image."""
     if not image:
         return None
     document = image["document"]["S"]
@@ -379,6 +389,8 @@ def row_of(image: dict[str, Any] | None) -> Run | Push | Check | None:
             return Push.model_validate_json(document)
         case "check":
             return Check.model_validate_json(document)
+        case "storage":
+            return StorageTask.model_validate_json(document)
     return None
 
 
@@ -476,6 +488,12 @@ def _session_item(session: Session) -> dict[str, Any]:
 def _check_item(check: Check) -> dict[str, Any]:
     at = check.requested_at
     item = _item("check", f"CHECK#{check.id}", f"CHECK#{check.project}", at.isoformat(), check)
+    return item | {"expires": _seconds(at + CHECK_KEPT)}
+
+
+def _storage_task_item(task: StorageTask) -> dict[str, Any]:
+    at = task.requested_at
+    item = _item("storage", f"STORAGE#{task.id}", f"STORAGE#{task.repository}", at.isoformat(), task)
     return item | {"expires": _seconds(at + CHECK_KEPT)}
 
 

@@ -92,6 +92,10 @@ def store_decision(state: State, run_id: str, project: str, decision: Decision, 
             inputs=[one for one in decision.inputs if one.stage == "training"],
             evaluation_inputs=[one for one in decision.inputs if one.stage == "evaluation"],
         )
+        for pinned in decision.inputs:
+            kind, _, repository = pinned.source.partition(" ")
+            if kind in ("dataset", "model"):
+                state.objects.put(layout.pinned_key(repository, run_id), b"")
         state.objects.put(layout.request_key(run_id), request.model_dump_json().encode(), "application/json")
     body = json.dumps(document, ensure_ascii=False).encode()
     state.objects.put(layout.findings_key(run_id), body, "application/json")

@@ -86,6 +86,21 @@ def fetched(address: FetchAddress, revision: str, limits: Limits | None = None) 
             yield database, commit
 
 
+@contextmanager
+def fetched_refs(address: FetchAddress, blob_limit: int, limits: Limits) -> Iterator[ObjectDatabase]:
+    """The object database with every commit of every ref, and of their files those below `blob_limit` bytes.
+
+    Raises:
+        FetchRefused, RemoteUnavailableError: as `fetched`.
+    """
+    with tempfile.TemporaryDirectory(prefix="fetch-", ignore_cleanup_errors=True) as folder:
+        git_dir = Path(folder) / "repository.git"
+        _initialise(git_dir)
+        _fetch(git_dir, address, "+refs/*:refs/fetched/*", limits, blobs=f"limit={blob_limit}", depth=())
+        with ObjectDatabase(git_dir, limits) as database:
+            yield database
+
+
 def fetch_history(database: ObjectDatabase, address: FetchAddress, commit: str) -> bool:
     """Add the folders, without files, of one more commit to compare with. False where it is not to be had."""
     try:
@@ -118,14 +133,21 @@ def _reference(revision: str) -> str:
     return revision
 
 
-def _fetch(git_dir: Path, address: FetchAddress, reference: str, limits: Limits, blobs: str = "") -> None:
+def _fetch(
+    git_dir: Path,
+    address: FetchAddress,
+    reference: str,
+    limits: Limits,
+    blobs: str = "",
+    depth: tuple[str, ...] = ("--depth=1",),
+) -> None:
     from git import Git
 
     # The shell sets the limit on the size of any one file that git writes, the pack first of all: git has none itself.
     blocks = limits.pack_bytes // 512
     command = [
         *("sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"),
-        *("git", "fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-commit-graph", "--no-auto-maintenance"),
+        *("git", "fetch", "--quiet", *depth, "--no-tags", "--no-write-commit-graph", "--no-auto-maintenance"),
         *("--no-recurse-submodules", f"--filter=blob:{blobs or f'limit={MAX_FILE_BYTES + 1}'}"),
         *("--", address.url, reference),
     ]

@@ -23,6 +23,7 @@ from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
 from trainyard.store.secrets import host_token_name
+from trainyard.store.storage import storage_report
 from trainyard.validation.fetch import MAX_FILE_BYTES, FetchRefused, fetched, limit_text
 from trainyard.validation.input_fault import MAX_FILES, SMALLER, InputFault
 from trainyard.validation.lfs_pointer import read_pointer
@@ -241,7 +242,7 @@ def _contents(state: State, repository: str, snapshot: Snapshot, paths: list[str
         for content in contents
         if content.data is not None and sizes.get(content.file.key) != content.file.size
     }
-    _in_parallel(lambda key: state.objects.put(key, missing[key], if_absent=True), missing)
+    _in_parallel(lambda key: state.objects.put(key, missing[key]), missing)
     return [content.file for content in contents]
 
 
@@ -269,11 +270,14 @@ def _content(repository: str, snapshot: Snapshot, path: str) -> _Content:
 
 
 def _stored_sizes(state: State, repository: str, keys: list[str]) -> dict[str, int]:
-    """Sizes of those objects that are in the bucket."""
+    """Sizes of those objects that are in the bucket, and are not about to go because nothing referred to them."""
     wanted = set(keys)
-    if len(wanted) >= _LISTED_INSTEAD:
-        stored = state.objects.find(f"lfs/{repository}/")
-        return {entry.key: entry.size for entry in stored if entry.key in wanted}
+    report = storage_report(state.objects, repository)
+    listed = report.shown() & wanted if report is not None else frozenset()
+    if listed or len(wanted) >= _LISTED_INSTEAD:
+        stored = [entry for entry in state.objects.find(layout.content_prefix(repository)) if entry.key in wanted]
+        going = {each.key for each in stored if report is not None and report.lists(each.key, each.modified)}
+        return {entry.key: entry.size for entry in stored if entry.key not in going}
     found = _in_parallel(state.objects.size, wanted)
     return {key: size for key, size in found.items() if size is not None}
 

@@ -14,6 +14,7 @@ from typing import IO, Self
 SYMLINK = "120000"
 SUBMODULE = "160000"
 _CHUNK = 1 << 16
+_ABOUT = "%(objecttype) %(objectsize) %(objectname)"
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,22 @@ class ObjectDatabase(AbstractContextManager["ObjectDatabase"]):
             if size.isdigit():
                 sizes[oid] = int(size)
         return sizes
+
+    def small_blobs(self, limit: int) -> Iterator[str]:
+        """Every blob that is here and smaller than `limit` bytes, whatever refers to it. UnreadableError if damaged."""
+        process = self._start(
+            "cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectsize) %(objectname)"
+        )
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                kind, size, oid = line.decode().split()
+                if kind == "blob" and int(size) < limit:
+                    yield oid
+            if process.wait(self.limits.seconds) != 0:
+                raise UnreadableError("cat-file")
+        finally:
+            _end(process)
 
     def read(self, oid: str) -> bytes:
         """The blob. UnreadableError if it is not here. Callers ask only for blobs whose size they know."""

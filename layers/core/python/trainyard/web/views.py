@@ -13,6 +13,7 @@ from trainyard.model.finding import Finding
 from trainyard.model.metric import Parameter
 from trainyard.model.repository import AccessToken, Repository, Scope
 from trainyard.model.run import Run, RunState
+from trainyard.model.storage import StorageReport
 from trainyard.model.text import Text
 from trainyard.model.waiting import waiting
 
@@ -134,6 +135,14 @@ class MadeRepository(BaseModel):
 
 class Removal(BaseModel):
     finished: bool = Field(description="False: it is hidden, and there was more to remove than time. Ask again.")
+
+
+class StorageView(BaseModel):
+    report: StorageReport | None = Field(description="What the last inspection found; null before the first.")
+
+
+class StorageAsked(BaseModel):
+    asked_at: datetime = Field(description="The report that answers is younger than this.")
 
 
 class RenewedWebhook(BaseModel):

@@ -10,9 +10,11 @@ from trainyard.intake.permissions import readable_repository, require_scope
 from trainyard.intake.problems import checked_user
 from trainyard.intake.removal import remove_repository
 from trainyard.intake.repositories import NewRepository, create_repository, renew_webhook_secret
+from trainyard.intake.storage import ask_for_inspection, ask_for_removal, last_report
 from trainyard.intake.webhooks import Webhook
 from trainyard.model.budget import Budget
 from trainyard.model.repository import RepositoryKind, Scope
+from trainyard.model.storage import RemoveUnreferenced
 from trainyard.web.errors import in_language
 from trainyard.web.messages import Answer
 from trainyard.web.routes.routing import PAGED, Call, Parameter, body, route
@@ -23,6 +25,8 @@ from trainyard.web.views import (
     RenewedWebhook,
     RepositoryList,
     RepositoryView,
+    StorageAsked,
+    StorageView,
 )
 from trainyard.web.views import show_repository as view
 
@@ -85,6 +89,33 @@ def delete_member(call: Call) -> Answer:
 def change_budget(call: Call) -> Answer:
     """What the project's runs may cost without anybody's approval; an empty budget is none."""
     return Answer(200, view(set_budget(call.state, call.repository, call.token, body(call, Budget))))
+
+
+@route("GET", "/v1/repositories/{owner}/{name}/storage", gives=StorageView)
+def show_storage(call: Call) -> Answer:
+    """What the last inspection found, for the owner; `report` is null before the first."""
+    report = last_report(call.state, call.repository, call.token)
+    shown = report.model_dump(mode="json") if report is not None else None
+    return Answer(200, {"report": in_language(shown, call.language)})
+
+
+@route("POST", "/v1/repositories/{owner}/{name}/storage/inspect", status=202, gives=StorageAsked)
+def inspect_storage(call: Call) -> Answer:
+    """Find out which stored files nothing refers to any more. The report appears when it is done."""
+    return Answer(202, {"asked_at": ask_for_inspection(call.state, call.repository, call.token).requested_at})
+
+
+@route(
+    "POST",
+    "/v1/repositories/{owner}/{name}/storage/remove-unreferenced",
+    status=202,
+    takes=RemoveUnreferenced,
+    gives=StorageAsked,
+)
+def remove_unreferenced(call: Call) -> Answer:
+    """Remove files that the last report shows, an hour after it at the earliest. The next report says what went."""
+    task = ask_for_removal(call.state, call.repository, call.token, body(call, RemoveUnreferenced))
+    return Answer(202, {"asked_at": task.requested_at})
 
 
 @route("POST", "/v1/projects/{owner}/{name}/webhook-secret", gives=RenewedWebhook)

@@ -1,0 +1,83 @@
+"""An owner looks at what a repository stores, and has removed what nothing refers to."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from trainyard.intake.permissions import owned_repository
+from trainyard.model.errors import Conflict, InvalidInput
+from trainyard.model.repository import AccessToken, Repository
+from trainyard.model.storage import GRACE, RemoveUnreferenced, StorageReport, StorageTask
+from trainyard.model.text import Text
+from trainyard.store import State
+from trainyard.store.storage import storage_report
+
+_LOOK_FIRST = Text(
+    en="That is not the last report of this repository. Ask for an inspection, read its report, and send its `at`.",
+    zh="这不是该仓库最新的报告。请先发起检查，阅读报告后再提交其中的 `at`。",
+)
+
+
+def last_report(state: State, full_name: str, token: AccessToken | None) -> StorageReport | None:
+    """The errors of `owned_repository`: names of files in private commits are the owner's."""
+    return storage_report(state.objects, owned_repository(state.table, full_name, token).full_name)
+
+
+def ask_for_inspection(
+    state: State, full_name: str, token: AccessToken | None, now: datetime | None = None
+) -> StorageTask:
+    """Have somebody with git look; the report follows. The errors of `owned_repository`."""
+    return _ask(state, owned_repository(state.table, full_name, token), token, [], now)
+
+
+def ask_for_removal(
+    state: State, full_name: str, token: AccessToken | None, wanted: RemoveUnreferenced, now: datetime | None = None
+) -> StorageTask:
+    """Have removed what the last report showed, as far as it is unreferenced still.
+
+    Raises:
+        Unauthenticated, NotFound, Forbidden: see `owned_repository`.
+        Conflict: the report is not the last one, or so young that a push which began before it may be under way.
+        InvalidInput: a key that the report does not show.
+    """
+    repository = owned_repository(state.table, full_name, token)
+    at = now or datetime.now(UTC)
+    report = storage_report(state.objects, full_name)
+    if report is None or report.at != wanted.report:
+        raise Conflict(_LOOK_FIRST, code="not_the_last_report")
+    if at - report.at < GRACE:
+        until = (report.at + GRACE).isoformat(timespec="minutes")
+        raise Conflict(
+            Text(
+                en=f"A push that began before the report may still be under way. Repeat this after {until}.",
+                zh=f"报告生成之前开始的推送可能仍在进行。请在 {until} 之后重试。",
+            ),
+            code="report_too_young",
+            details={"after": until},
+        )
+    unknown = sorted(set(wanted.keys) - report.shown())
+    if unknown:
+        raise InvalidInput(
+            Text(
+                en=f"The report does not show {unknown[0][:200]} as unreferenced.",
+                zh=f"报告中没有未被引用的 {unknown[0][:200]}。",
+            ),
+            details={"keys": unknown[:100]},
+        )
+    return _ask(state, repository, token, wanted.keys, at)
+
+
+def _ask(
+    state: State, repository: Repository, token: AccessToken | None, keys: list[str], now: datetime | None
+) -> StorageTask:
+    assert token is not None
+    task = StorageTask(
+        id=secrets.token_hex(16),
+        repository=repository.full_name,
+        requested_by=token.user,
+        requested_at=now or datetime.now(UTC),
+        remove=keys,
+    )
+    state.table.create_storage_task(task)
+    return task

@@ -1,0 +1,167 @@
+"""What nothing refers to is found, and removed only as far as that is still so."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from builders import a_repository, a_run, a_spec
+from unit.validation.git_rig import GitServer
+
+from trainyard.intake.storage import ask_for_inspection, ask_for_removal, last_report
+from trainyard.lfs.quota import Quota
+from trainyard.lfs.transfers import BatchRequest, WantedObject, batch_response
+from trainyard.model.errors import Conflict, Forbidden, InvalidInput
+from trainyard.model.repository import AccessToken, RepositoryKind, Scope
+from trainyard.model.run import Origin, RunState
+from trainyard.model.storage import GRACE, RECENT, RemoveUnreferenced, StorageReport
+from trainyard.store import State, layout
+from trainyard.store.access import issue_token
+from trainyard.validation.request import validate_run
+from trainyard.validation.storage import carry_out
+
+NAME = "demo/digits"
+USED, OLD_BRANCH, UNUSED, PINNED = b"used", b"of an old branch", b"unused", b"pinned"
+SCRIPT = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--data_url')\np.parse_args()\n"
+
+
+def later(**delta: float) -> datetime:
+    return datetime.now(UTC) + RECENT + timedelta(**delta)
+
+
+def oid(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def key(content: bytes) -> str:
+    return layout.content_key(NAME, oid(content))
+
+
+def pointer(content: bytes) -> str:
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid(content)}\nsize {len(content)}\n"
+
+
+@pytest.fixture
+def owner(state: State) -> AccessToken:
+    return issue_token(state.table, "demo", [Scope.WRITE])[1]
+
+
+@pytest.fixture
+def data(state: State, git_server: GitServer) -> Any:
+    """Four objects: of the main branch's first commit, of a branch, of a commit that a run uses, of nothing."""
+    boto3.client("s3").put_bucket_versioning(Bucket=state.objects.bucket, VersioningConfiguration={"Status": "Enabled"})
+    state.table.put_repository(
+        a_repository(NAME, kind=RepositoryKind.DATASET, clone_url=git_server.url(NAME), owner="demo")
+    )
+    for content in (USED, OLD_BRANCH, UNUSED, PINNED):
+        state.objects.put(key(content), content)
+    repository = git_server.repository(NAME)
+    repository.commit({"a.bin": pointer(USED)})
+    repository.commit({"b.txt": "no pointer any more"})
+    repository.commit({"a.bin": pointer(OLD_BRANCH)}, ref="refs/heads/old")
+    return repository
+
+
+def inspected(state: State, owner: AccessToken, at: datetime) -> StorageReport:
+    task = ask_for_inspection(state, NAME, owner, at)
+    report = carry_out(state, task.id, at + timedelta(seconds=1))
+    assert report is not None
+    assert last_report(state, NAME, owner) == report
+    return report
+
+
+def removed(state: State, owner: AccessToken, report: StorageReport, contents: list[bytes]) -> StorageReport:
+    wanted = RemoveUnreferenced(report=report.at, keys=[key(content) for content in contents])
+    at = report.at + GRACE
+    task = ask_for_removal(state, NAME, owner, wanted, at)
+    done = carry_out(state, task.id, at + timedelta(seconds=1))
+    assert done is not None
+    assert carry_out(state, task.id, at + timedelta(seconds=9)) == done, "a second delivery did something"
+    return done
+
+
+def listed(report: StorageReport) -> set[str]:
+    return {each.key for each in report.unreferenced}
+
+
+def test_only_what_no_commit_and_no_run_refers_to_is_listed_and_removed(
+    state: State, data: Any, owner: AccessToken, git_server: GitServer
+) -> None:
+    state.table.put_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
+    git_server.repository("demo/lenet5").commit({"train.py": SCRIPT, "pip-requirements.txt": ""})
+    data.commit({"p.bin": pointer(PINNED)}, ref="refs/heads/gone")
+    spec = a_spec(inputs={"data_url": {"dataset": NAME, "revision": "gone"}}, output=False)
+    run = a_run("run-0000000000000000000001", spec=spec, origin=Origin.API, commit=None)
+    state.table.create_run(run)
+    decided = validate_run(state, run.id)
+    assert decided is not None
+    assert decided.state is RunState.ADMITTED
+    (data.folder / "refs/heads/gone").unlink()
+
+    report = inspected(state, owner, later(minutes=1))
+    assert (report.files, report.failed, listed(report)) == (4, False, {key(UNUSED)})
+    done = removed(state, owner, report, [UNUSED])
+    assert (done.removed, done.removed_bytes, listed(done)) == ([key(UNUSED)], len(UNUSED), set())
+    assert {entry.key for entry in state.objects.find("lfs/")} == {key(USED), key(OLD_BRANCH), key(PINNED)}
+
+    state.objects.delete_prefix(layout.run_prefix(run.id))
+    assert listed(inspected(state, owner, later(hours=3))) == {key(PINNED)}, "its run is deleted"
+
+
+def test_young_objects_are_counted_and_not_listed(state: State, data: Any, owner: AccessToken) -> None:
+    report = inspected(state, owner, datetime.now(UTC))
+    assert (report.recent, report.unreferenced) == (2, [])
+
+
+def test_a_push_meanwhile_keeps_its_objects(state: State, data: Any, owner: AccessToken) -> None:
+    report = inspected(state, owner, datetime.now(UTC) - timedelta(seconds=1) + RECENT + timedelta(minutes=1))
+    assert listed(report) == {key(UNUSED), key(PINNED)}
+    data.commit({"c.bin": pointer(UNUSED)}, ref="refs/heads/new")
+    done = removed(state, owner, report, [UNUSED, PINNED])
+    assert (done.removed, state.objects.get(key(UNUSED))) == ([key(PINNED)], UNUSED)
+
+
+def test_whoever_pushes_a_listed_object_stores_it_again(state: State, data: Any, owner: AccessToken) -> None:
+    inspected(state, owner, later(minutes=1))
+    asked = BatchRequest(
+        operation="upload", objects=[WantedObject(oid=oid(each), size=len(each)) for each in (USED, UNUSED)]
+    )
+    used, unused = batch_response(asked, NAME, state.objects, Quota(state.objects, 0))["objects"]
+    assert "actions" not in used
+    assert "upload" in unused["actions"]
+
+
+def test_what_was_stored_again_is_not_deleted(state: State, data: Any) -> None:
+    (known,) = state.objects.find(key(UNUSED))
+    old = known.__class__(known.key, known.size, known.modified - timedelta(seconds=5))
+    assert not state.objects.delete_version(old)
+    assert state.objects.delete_version(known)
+    assert state.objects.size(key(UNUSED)) is None
+
+
+def test_refs_that_cannot_be_read_mean_that_nothing_is_unreferenced(
+    state: State, data: Any, owner: AccessToken, git_server: GitServer
+) -> None:
+    git_server.token = "secret"
+    report = inspected(state, owner, later(minutes=1))
+    assert (report.failed, report.unreferenced) == (True, [])
+    assert "无法完整读取" in report.reason.zh
+
+
+def test_a_removal_needs_the_last_report_its_time_and_its_keys(state: State, data: Any, owner: AccessToken) -> None:
+    report = inspected(state, owner, later(minutes=1))
+    stranger = issue_token(state.table, "eve", [Scope.WRITE])[1]
+    wanted = RemoveUnreferenced(report=report.at, keys=[key(UNUSED)])
+    for token, asked, at, error in (
+        (stranger, wanted, report.at + GRACE, Exception),
+        (owner, wanted, report.at + GRACE / 2, Conflict),
+        (owner, wanted.model_copy(update={"report": report.at - GRACE}), report.at + GRACE, Conflict),
+        (owner, wanted.model_copy(update={"keys": [key(USED)]}), report.at + GRACE, InvalidInput),
+    ):
+        with pytest.raises(error):
+            ask_for_removal(state, NAME, token, asked, at)
+    with pytest.raises((Forbidden, Exception)):
+        last_report(state, NAME, stranger)
