@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,32 @@ def test_a_project_refuses_lfs_and_large_files(stack: Stack, token: str, person:
     assert "项目仓库不支持 Git LFS" in refused.stderr
     person.run("git lfs untrack '*.ckpt' && git add --renormalize . && git commit --amend -m large", work)
     assert "a.ckpt (293.0 KB)" in person.run("git push", work, expect=1).stderr
+
+
+def test_what_no_branch_refers_to_any_more_is_found(stack: Stack, person: Person, token: str) -> None:
+    address = create(stack, token, "ada/set", "dataset")
+    person.run(f"git clone {address} && git lfs install")
+    work = person.home / "set"
+    person.run('git lfs track "*.bin"', work)
+    for branch, content in (("main", b"kept"), ("gone", b"gone")):
+        person.run(f"git checkout -q -B {branch}", work)
+        (work / "a.bin").write_bytes(content)
+        person.run(f"git add . && git commit -qm {branch} && git push -u origin {branch}", work)
+    person.run("git push origin --delete gone", work)
+    storage = "/v1/repositories/ada/set/storage"
+    status, asked = call(stack, token, "POST", f"{storage}/inspect")
+    assert status == 202
+    report = None
+    deadline = time.monotonic() + 30
+    while report is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+        report = call(stack, token, "GET", storage)[1]["report"]
+    assert report is not None
+    assert report["at"] >= asked["asked_at"]
+    # Young ones are not listed: their push may still be on its way.
+    assert (report["files"], report["recent"], report["unreferenced"], report["failed"]) == (2, 1, [], False)
+    key = content_key("ada/set", hashlib.sha256(b"gone").hexdigest())
+    wanted = {"report": report["at"], "keys": [key]}
+    status, refused = call(stack, token, "POST", f"{storage}/remove-unreferenced", wanted)
+    assert (status, refused["code"]) == (409, "report_too_young")
+

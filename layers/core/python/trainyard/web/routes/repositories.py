@@ -14,7 +14,7 @@ from trainyard.intake.storage import ask_for_inspection, ask_for_removal, last_r
 from trainyard.intake.webhooks import Webhook
 from trainyard.model.budget import Budget
 from trainyard.model.repository import RepositoryKind, Scope
-from trainyard.model.storage import RemoveUnreferenced
+from trainyard.model.storage import RemoveUnreferenced, StorageTask
 from trainyard.web.errors import in_language
 from trainyard.web.messages import Answer
 from trainyard.web.routes.routing import PAGED, Call, Parameter, body, route
@@ -96,13 +96,13 @@ def show_storage(call: Call) -> Answer:
     """What the last inspection found, for the owner; `report` is null before the first."""
     report = last_report(call.state, call.repository, call.token)
     shown = report.model_dump(mode="json") if report is not None else None
-    return Answer(200, {"report": in_language(shown, call.language)})
+    return Answer(200, {"report": shown})
 
 
 @route("POST", "/v1/repositories/{owner}/{name}/storage/inspect", status=202, gives=StorageAsked)
 def inspect_storage(call: Call) -> Answer:
     """Find out which stored files nothing refers to any more. The report appears when it is done."""
-    return Answer(202, {"asked_at": ask_for_inspection(call.state, call.repository, call.token).requested_at})
+    return _asked(ask_for_inspection(call.state, call.repository, call.token))
 
 
 @route(
@@ -114,14 +114,17 @@ def inspect_storage(call: Call) -> Answer:
 )
 def remove_unreferenced(call: Call) -> Answer:
     """Remove files that the last report shows, an hour after it at the earliest. The next report says what went."""
-    task = ask_for_removal(call.state, call.repository, call.token, body(call, RemoveUnreferenced))
-    return Answer(202, {"asked_at": task.requested_at})
+    return _asked(ask_for_removal(call.state, call.repository, call.token, body(call, RemoveUnreferenced)))
 
 
 @route("POST", "/v1/projects/{owner}/{name}/webhook-secret", gives=RenewedWebhook)
 def renew_secret(call: Call) -> Answer:
     made = renew_webhook_secret(call.state, call.repository, call.token, call.request.public_url)
     return Answer(200, {"webhook": {"address": made.address, "secret": made.secret}})
+
+
+def _asked(task: StorageTask) -> Answer:
+    return Answer(202, StorageAsked(asked_at=task.requested_at).model_dump(mode="json"))
 
 
 def _created(call: Call, wanted: NewRepository) -> Answer:
