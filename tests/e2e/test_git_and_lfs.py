@@ -97,4 +97,3 @@ def test_what_no_branch_refers_to_any_more_is_found(stack: Stack, person: Person
     wanted = {"report": report["at"], "keys": [key]}
     status, refused = call(stack, token, "POST", f"{storage}/remove-unreferenced", wanted)
     assert (status, refused["code"]) == (409, "report_too_young")
-
