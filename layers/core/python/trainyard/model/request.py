@@ -8,8 +8,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from trainyard.model.repository import Sha
-from trainyard.model.spec import RunSpec
+from trainyard.model.spec import RunSpec, Scalar
 
+MAX_CHILDREN = 10_000
+"""AWS Batch's largest array job."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -64,7 +66,12 @@ class PinnedInput(BaseModel):
 
 
 class RunRequest(BaseModel):
-    """All that an attempt needs; nothing is looked up again later."""
+    """All that an attempt needs; nothing is looked up again later.
+
+    A sweep is one request and one array job: the job with Batch's array index N runs `of_child(N)`, and what it leaves
+    lies under `layout.child_id(run_id, N)`. Several machines are one multi-node parallel job: each runs this request;
+    the main one's log, output and result are the run's own, another's lie under `layout.node_id(run_id, N)`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -79,3 +86,11 @@ class RunRequest(BaseModel):
     inputs: list[PinnedInput] = []
     evaluation_inputs: list[PinnedInput] = []
     """For the evaluation script, pinned together with the others: a later test set would judge another run."""
+    children: Annotated[list[dict[str, Scalar]], Field(max_length=MAX_CHILDREN)] = []
+    """For a sweep, by index: the hyperparameters that a child has besides, or in place of, those of `spec`."""
+
+    def of_child(self, index: int) -> RunRequest:
+        """The request that the child with this index carries out. IndexError if there is none."""
+        hyperparameters = {**self.spec.hyperparameters, **self.children[index]}
+        spec = self.spec.model_copy(update={"hyperparameters": hyperparameters})
+        return self.model_copy(update={"spec": spec, "children": []})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AllowInfNan,
@@ -224,6 +224,9 @@ class RunSpec(BaseModel):
     )
     machines: Machines = Field(
         Machines.ON_DEMAND, description="on_demand, spot, or spot_first: on-demand machines where no spot one comes."
+    )
+    processes: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Processes of the script, with RANK, WORLD_SIZE and so on; auto: one for each card."
     )
     priority: Priority = Field(Priority.NORMAL, description="low, normal or high, among the owner's own runs.")
     evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="What the result must fulfil.")

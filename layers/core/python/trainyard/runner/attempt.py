@@ -49,7 +49,7 @@ def run_attempt(objects: Objects, job: Job, stop: Stop, outer: Mapping[str, str]
     if not claim(objects, job):
         return 0
     with Workspace(job.cache) as workspace, script_user(job.cache) as user:
-        log = LogShipper(objects, job.run_id, job.attempt, workspace.spool)
+        log = LogShipper(objects, job.place, job.attempt, workspace.spool)
         jail = Jail(job.policy, workspace.view, user)
         with Environments(job.cache, outer, jail) as environments:
             attempt = Attempt(objects, job, stop, outer, workspace, environments, jail, log)
@@ -57,7 +57,7 @@ def run_attempt(objects: Objects, job: Job, stop: Stop, outer: Mapping[str, str]
             environments.evict()
         log.close(_LOG_SECONDS_AFTER_STOP if stop.requested else _LOG_SECONDS)
         result = attempt.result(log.written)
-        key = layout.result_key(job.run_id, job.attempt)
+        key = layout.result_key(job.place, job.attempt)
         _insist(lambda: objects.put(key, result.model_dump_json().encode(), "application/json"))
     return attempt.exit_code
 
@@ -78,7 +78,7 @@ class Attempt:
     ) -> None:
         self._objects, self._job, self._stop, self._outer = objects, job, stop, outer
         self._workspace, self._environments, self._jail, self._log = workspace, environments, jail, log
-        self._output = Output(objects, workspace.output, layout.output_prefix(job.run_id))
+        self._output = Output(objects, workspace.output, layout.output_prefix(job.place))
         self._stopwatch = Stopwatch()
         self.exit_code = reasons.EXIT_SETUP_FAILED
         self._result = AttemptResult(
@@ -113,6 +113,8 @@ class Attempt:
     def _read_request(self) -> RunRequest:
         self._stop.check()
         request = RunRequest.model_validate_json(self._objects.get(layout.request_key(self._job.run_id)))
+        if self._job.child is not None:
+            request = request.of_child(self._job.child)
         self._log.say(
             Text(
                 en=f"attempt {self._job.attempt} of {request.name}, {request.project} at {request.commit[:12]}",
@@ -147,11 +149,12 @@ class Attempt:
         workspace, policy = self._workspace, self._job.policy
         arguments = script.arguments(request, inputs, workspace)
         return script.Script(
-            command=[str(environment.python), request.spec.boot_file, *arguments],
+            command=script.command(request, self._job, environment.python, arguments),
             folder=workspace.code / request.spec.code_dir,
             environment=script.environment(request, self._job.attempt, environment.python, workspace, self._outer),
             timeout=request.spec.timeout.total_seconds(),
             stop_grace=self._job.stop_grace,
+            needs_loopback=script.processes(request) > 1,
             jail=self._jail,
             access=Access([workspace.inputs, *environment.folders], workspace.writable, temporary=workspace.temporary),
             disk_bytes=disk_limit(workspace.root, policy.max_disk_bytes),
@@ -200,7 +203,7 @@ class Attempt:
                 kept["outputs"] = self._store(self._output)
             if wanted.aim:
                 kept["aim_files"] = self._store(
-                    Output(self._objects, self._workspace.aim, layout.aim_prefix(self._job.run_id))
+                    Output(self._objects, self._workspace.aim, layout.aim_prefix(self._job.place))
                 )
             self._result = self._result.model_copy(update=kept)
         except Exception:  # noqa: BLE001 - any failure to store has the same meaning for the user

@@ -12,7 +12,7 @@ from trainyard.store.objects import Objects
 
 def claim(objects: Objects, job: Job) -> bool:
     """True if this job runs the attempt; False if another job has it, and this one must touch nothing."""
-    key = layout.owner_key(job.run_id, job.attempt)
+    key = layout.owner_key(job.place, job.attempt)
     owner = {"job": job.job_id, "at": datetime.now(UTC).isoformat()}
     if objects.put(key, json.dumps(owner).encode(), "application/json", if_absent=True):
         return True

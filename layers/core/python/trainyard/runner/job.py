@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainyard.runner.isolation import Policy
+from trainyard.store import layout
 
 DEFAULT_CACHE = "/var/cache/trainyard"
 
@@ -24,6 +25,13 @@ class Job:
     """From 1."""
     stop_grace: float = 10.0
     """Seconds that a script gets between SIGTERM and SIGKILL. Batch gives the whole container 30."""
+    child: int | None = None
+    """Which child of a sweep it is, from 0; None: it is no sweep. Batch's index in the array job."""
+    node: int = 0
+    """Which of several machines this is."""
+    nodes: int = 1
+    main_node: str = "127.0.0.1"
+    """Address of the machine on which the first process of all runs."""
     api: str = ""
     """Address of the API, which gives the job its credentials."""
     token: str = field(default="", repr=False)
@@ -32,6 +40,13 @@ class Job:
     """How often what the script writes to its output is stored while it runs; a lost host costs that much of it."""
     policy: Policy = field(default_factory=Policy)
     """How scripts are isolated: the operator's settings."""
+
+    @property
+    def place(self) -> str:
+        """In place of the run's id where the objects lie that this job writes: each child and machine has its own."""
+        if self.child is not None:
+            return layout.child_id(self.run_id, self.child)
+        return layout.node_id(self.run_id, self.node) if self.node else self.run_id
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Job:
@@ -44,6 +59,11 @@ class Job:
             job_id=environment["AWS_BATCH_JOB_ID"],
             attempt=int(environment.get("AWS_BATCH_JOB_ATTEMPT") or 1),
             stop_grace=float(environment.get("TRAINYARD_STOP_GRACE") or cls.stop_grace),
+            child=int(environment["AWS_BATCH_JOB_ARRAY_INDEX"]) if "AWS_BATCH_JOB_ARRAY_INDEX" in environment else None,
+            node=int(environment.get("AWS_BATCH_JOB_NODE_INDEX") or 0),
+            nodes=int(environment.get("AWS_BATCH_JOB_NUM_NODES") or 1),
+            # The main machine is not told its own address.
+            main_node=environment.get("AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS") or cls.main_node,
             api=(environment.get("TRAINYARD_API") or "").rstrip("/"),
             token=environment.get("TRAINYARD_JOB_TOKEN") or "",
             sync_seconds=float(environment.get("TRAINYARD_SYNC_SECONDS") or cls.sync_seconds),

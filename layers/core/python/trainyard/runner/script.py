@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainyard.model.catalogue import load_catalogue
 from trainyard.model.request import RunRequest
 from trainyard.model.spec import AIM_ARGUMENT, OUTPUT_ARGUMENT, Scalar
 from trainyard.model.text import Text
 from trainyard.runner import process
 from trainyard.runner.errors import SetupError
 from trainyard.runner.isolation import Access, Jail, Started, lacking
+from trainyard.runner.jail.plan import SYSTEM_CALL_FILTER
+from trainyard.runner.job import Job
 from trainyard.runner.limits import Limit, Watch
 from trainyard.runner.shipping import LogShipper
 from trainyard.runner.stop import Stop
@@ -22,9 +25,17 @@ from trainyard.runner.workspace import Workspace
 
 _READ_BYTES = 1 << 16
 _DRAIN_SECONDS = 30.0
+_MASTER_PORT = 29500
 TIMEOUT_GRACE_SECONDS = 30.0
 # What an image sets for its accelerator; everything else of the runner's environment stays with the runner.
 _PASSED_ON = ("CUDA", "NVIDIA_", "ASCEND", "LD_LIBRARY_PATH", "TZ")
+
+
+_NO_LOOPBACK = Text(
+    en="the ranks cannot meet here: without network namespaces, scripts have no loopback; the operator can allow "
+    "namespaces on this machine, or open the network",
+    zh="此处各进程无法互相连接：没有网络命名空间时脚本不能使用本地回环；请管理员在该机器上允许命名空间，或开放网络",
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,26 @@ def arguments(request: RunRequest, inputs: Mapping[str, Path], workspace: Worksp
     return words
 
 
+def command(request: RunRequest, job: Job, python: Path, arguments: list[str]) -> list[str]:
+    """The script itself, or the program that starts it several times where it trains in several processes."""
+    one = [str(python), request.spec.boot_file, *arguments]
+    count = processes(request)
+    if count == job.nodes == 1:
+        return one
+    # As text: the script's user cannot read files of ours.
+    text = Path(__file__).with_name("ranks.py").read_text()
+    told = [str(count), str(job.node * count), str(job.nodes * count), job.main_node, str(_MASTER_PORT)]
+    return [str(python), "-I", "-c", text, *told, *one]
+
+
+def processes(request: RunRequest) -> int:
+    """How many on each machine: one for each card if the run leaves it to us."""
+    if request.spec.processes != "auto":
+        return request.spec.processes
+    flavor = load_catalogue().flavor(request.spec.flavor)
+    return max(flavor.accelerators, 1) if flavor else 1
+
+
 def environment(
     request: RunRequest, attempt: int, python: Path, workspace: Workspace, outer: Mapping[str, str]
 ) -> dict[str, str]:
@@ -104,6 +135,8 @@ class Script:
     access: Access
     disk_bytes: int
     memory_bytes: int
+    needs_loopback: bool = False
+    """Its processes meet each other over TCP."""
 
     def run(self, stop: Stop, log: LogShipper) -> Ended:
         """Run it to its end, handing over what it prints as it comes. Nothing of it is left when this returns.
@@ -128,6 +161,8 @@ class Script:
             os.close(prints)
         if (warning := lacking(started)) is not None:
             log.say(warning)
+        if self.needs_loopback and started.isolation.get("network") == SYSTEM_CALL_FILTER:
+            log.say(_NO_LOOPBACK)
         tail = Tail()
         pump = threading.Thread(target=_pump, args=(hears, log.write, tail), name="output", daemon=True)
         pump.start()

@@ -16,6 +16,16 @@ def code_key(run_id: str) -> str:
     return f"runs/{run_id}/code.tar.gz"
 
 
+def child_id(run_id: str, index: int) -> str:
+    """In place of a run's id in any key: what one child of a sweep leaves."""
+    return f"{run_id}/children/{index:05d}"
+
+
+def node_id(run_id: str, index: int) -> str:
+    """In place of a run's id in any key: what one of several machines leaves that is not the main one, from 1."""
+    return f"{run_id}/nodes/{index}"
+
+
 def findings_key(run_id: str) -> str:
     return f"runs/{run_id}/findings.json"
 

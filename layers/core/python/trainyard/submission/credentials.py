@@ -118,9 +118,9 @@ def _policy(request: RunRequest, bucket: str, depth: int) -> dict[str, Any]:
             {
                 "Effect": "Allow",
                 "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
-                "Resource": [f"{run}attempts/*", f"{run}output/*", f"{run}aim/*"],
+                "Resource": [f"{run}{part}/*" for part in ("attempts", "output", "aim", "children", "nodes")],
             },
-            {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": f"{run}output/*"},
+            {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": [f"{run}output/*", f"{run}children/*"]},
             {
                 "Effect": "Allow",
                 "Action": "s3:ListBucket",

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from trainyard.runner.jail import linux, view
 from trainyard.runner.jail.filter import forbid_network
-from trainyard.runner.jail.plan import EXIT_NOT_ISOLATED, EXIT_NOT_STARTED, Plan, Report
+from trainyard.runner.jail.plan import EXIT_NOT_ISOLATED, EXIT_NOT_STARTED, SYSTEM_CALL_FILTER, Plan, Report
 
 # When memory runs out, the script goes, not the runner that has to say so.
 _OOM_SCORE = "600"
@@ -125,7 +125,7 @@ def _close_network(plan: Plan, spaces: set[int], report: Report) -> None:
     elif linux.CLONE_NEWNET in spaces:
         report.given["network"] = "network namespace"
     else:
-        report.given["network"] = "system call filter" if _tried(report, forbid_network) else None
+        report.given["network"] = SYSTEM_CALL_FILTER if _tried(report, forbid_network) else None
 
 
 def _hide_runner(plan: Plan, report: Report) -> None:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 EXIT_NOT_ISOLATED = 71
 """A protection that was required could not be given; the script was not started."""
 EXIT_NOT_STARTED = 127
+SYSTEM_CALL_FILTER = "system call filter"
+"""The means against the network where there are no namespaces."""
 
 
 @dataclass(frozen=True)
