@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from trainyard.model.catalogue import load_catalogue
 from trainyard.model.finding import Finding
 from trainyard.model.spec import RunSpec
+from trainyard.validation.arguments import accepted_arguments
 from trainyard.validation.engine import check
 from trainyard.validation.patterns import matches
 from trainyard.validation.rules import all_rules
 from trainyard.validation.rules.contract import EXAMPLE_SPEC, RepositoryRule, RunRule
 from trainyard.validation.run_file import NAMES, read_run_file
-from trainyard.validation.snapshot import MemorySnapshot
+from trainyard.validation.script import MAX_TOTAL_BYTES
+from trainyard.validation.snapshot import MAX_FOLDERS, MemorySnapshot
 from trainyard.validation.view import RunView
 
 SPEC = EXAMPLE_SPEC.replace("output: false", "output: true") + "    hyperparameters: {epochs: 10}\n    aim: true\n"
@@ -139,6 +141,27 @@ def test_hostile_names_end_in_findings() -> None:
         " ",
     ]
     findings_of({"trainyard.yaml": SPEC, "train.py": "", **dict.fromkeys(names, "x")}, {"l": "120000", "s": "160000"})
+
+
+def test_more_source_than_memory_holds_is_not_read_and_nothing_is_said_of_arguments() -> None:
+    """A tree can take hundreds of times the memory of its text."""
+    large = "x = 1\n" * 30_000
+    modules = {f"m{n}.py": large for n in range(20)}
+    files = {"trainyard.yaml": SPEC, "train.py": PARSER + "".join(f"import m{n}\n" for n in range(20)), **modules}
+    snapshot = MemorySnapshot(files)
+    run_file = read_run_file(snapshot)
+    (view,) = [RunView.of_file(snapshot, name, run_file) for name in run_file.runs]
+    assert sum(len(script.text) for script in view.scripts) <= MAX_TOTAL_BYTES
+    assert not accepted_arguments(view.scripts).decided
+    assert {one.rule for one in check(snapshot)} == set()
+
+
+def test_folders_are_counted_only_as_far_as_memory_allows() -> None:
+    deep = {"/".join(f"{n:05d}-{level}" for level in range(30)) + "/f": b"" for n in range(1500)}
+    snapshot = MemorySnapshot({"trainyard.yaml": SPEC, "train.py": "", **deep})
+    assert len(snapshot.folders) < MAX_FOLDERS + 31
+    assert all(snapshot.is_folder(path.rpartition("/")[0]) for path in list(deep)[-3:])
+    assert not snapshot.is_folder("01499")
 
 
 def test_many_files_end_in_few_findings() -> None:

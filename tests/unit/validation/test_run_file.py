@@ -27,6 +27,18 @@ def test_other_triggers_are_refused(on: str) -> None:
     assert [(one.line, one.severity.value) for one in findings] == [(7, "error")]
 
 
+def test_a_fault_of_the_file_hides_none_of_the_code() -> None:
+    text = EXAMPLE_SPEC + "    hyperparamters: {epochs: 3}\n    timeout: soon\n    inputs: {data_url: {datset: a/b}}\n"
+    script = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--data', required=True)\np.parse_args()\nx = 1\n"
+    files = {"trainyard.yaml": text, "train.py": script, "pip-requirements.txt": "mindspore==1.7.0\n"}
+    found = {(one.rule, one.file, one.line) for one in check(MemorySnapshot(files))}
+    assert found == {
+        ("run-file-key", "trainyard.yaml", 7), ("run-file-value", "trainyard.yaml", 8),
+        ("run-file-key", "trainyard.yaml", 9), ("argument-not-accepted", "trainyard.yaml", 9),
+        ("argument-not-accepted", "trainyard.yaml", 2), ("wheel-python", "pip-requirements.txt", 1),
+    }  # fmt: skip
+
+
 def test_every_fault_is_told_at_once() -> None:
     text = "runs:\n  a b:\n    boot_file: train.sh\n    flavour: cpu\n    framework: 3\n    timeout: soon\n    retries: -1\n"
     found = {(one.rule, one.line) for one in check(MemorySnapshot({"trainyard.yaml": text, "train.sh": ""}))}

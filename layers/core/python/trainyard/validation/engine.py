@@ -19,6 +19,7 @@ from trainyard.validation.view import RunView
 MAX_FINDINGS_PER_RULE = 50
 """Nobody reads more of one kind; the rest is counted in one more finding."""
 _MOST_COUNTED = 10_000
+_NEEDS_WHOLE_RUN = {"argument-required"}
 _logger = logging.getLogger(__name__)
 
 
@@ -37,15 +38,21 @@ def check(snapshot: Snapshot, catalogue: Catalogue | None = None, service: str |
     `service`: root of the deployment that explains the rules, for each finding's `url`; None if there is none at hand.
     """
     checked = check_commit(snapshot)
-    views = [RunView.of_file(snapshot, name, checked.run_file, catalogue) for name in checked.run_file.runs]
-    found = [*checked.findings, *(finding for view in views for finding in check_run(view))]
+    found = list(checked.findings)
+    for name in checked.run_file.runs:  # one by one: a view keeps the trees of all its scripts
+        found += check_run(RunView.of_file(snapshot, name, checked.run_file, catalogue))
     return documented(ordered(found), service)
 
 
 def check_commit(snapshot: Snapshot) -> CheckedCommit:
-    """The commit without its runs."""
+    """The commit without its runs; where the run file is at fault, also what else would be wrong with them."""
     run_file = read_run_file(snapshot)
-    return CheckedCommit(run_file, [*(_noted(problem) for problem in run_file.problems), *check_repository(snapshot)])
+    found = [*(_noted(problem) for problem in run_file.problems), *check_repository(snapshot)]
+    for name in run_file.partial:
+        further = check_run(RunView.of_file(snapshot, name, run_file))
+        # What a part that was left out may have provided is not missed.
+        found += [finding for finding in further if finding.rule not in _NEEDS_WHOLE_RUN]
+    return CheckedCommit(run_file, found)
 
 
 def check_repository(snapshot: Snapshot) -> list[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,8 @@ class ReadRunFile:
     runs: dict[str, RunSpec] = field(default_factory=dict)
     document: Document | None = None
     problems: tuple[Problem, ...] = ()
+    partial: dict[str, RunSpec] = field(default_factory=dict)
+    """Where there are problems: the runs as they were probably meant, to look for what else is wrong."""
 
 
 def read_run_file(snapshot: Snapshot) -> ReadRunFile:
@@ -72,8 +75,41 @@ def _understand(path: str, document: Document) -> ReadRunFile:
     try:
         runs = RunFile.model_validate(value).runs
     except ValidationError as error:
-        return ReadRunFile(path, {}, document, tuple(problems_of(error, path, document)))
+        return ReadRunFile(path, {}, document, tuple(problems_of(error, path, document)), _as_meant(value, error))
     return ReadRunFile(path, runs, document)
+
+
+def _as_meant(value: Any, error: ValidationError) -> dict[str, RunSpec]:
+    """The runs that can be understood once misspelt keys are put right and other faulty parts are left out."""
+    mended = deepcopy(value)
+    for fault in error.errors(include_url=False):
+        _mend(mended, fault["loc"], unknown=fault["type"] == "extra_forbidden")
+    runs = mended.get("runs") if isinstance(mended, dict) else None
+    meant: dict[str, RunSpec] = {}
+    for name, run in runs.items() if isinstance(runs, dict) else ():
+        try:
+            meant |= RunFile.model_validate({"runs": {name: run}}).runs
+        except ValidationError:
+            continue  # something that it needs is missing
+    return meant
+
+
+def _mend(value: Any, location: Path, *, unknown: bool) -> None:
+    """Take the part at `location` out of its run, or give it the name that was probably meant."""
+    parents: list[tuple[dict[str, Any], str]] = []
+    for part in location:
+        if not isinstance(value, dict) or part not in value:
+            break
+        parents.append((value, str(part)))
+        value = value[str(part)]
+    found = len(parents) == len(location) or (not unknown and not isinstance(value, dict))
+    if len(parents) < 3 or not found:
+        return  # a run as a whole, something missing, or mended already
+    parent, key = parents[-1]
+    meant = _meant_key(key, location) if unknown else None
+    part = parent.pop(key)
+    if meant is not None and meant not in parent:
+        parent[meant] = part
 
 
 def _write_out_triggers(value: Any) -> None:
@@ -197,9 +233,8 @@ def _without_branches(location: Path, document: Document | None) -> Path:
 
 def _unknown_key(place: Place, location: Path) -> Problem:
     key = str(location[-1])[:60]
-    known = _known_keys(location)
-    meant = _SYNONYMS.get(key.lower()) if _SYNONYMS.get(key.lower()) in known else nearest(key, known)
-    listed = ", ".join(known)
+    meant = _meant_key(key, location)
+    listed = ", ".join(_known_keys(location))
     if meant:
         fix = Text(en=f"Write `{meant}`.", zh=f"请改为 `{meant}`。")
     else:
@@ -207,6 +242,12 @@ def _unknown_key(place: Place, location: Path) -> Problem:
     return Problem(
         "run-file-key", place, Text(en=f"There is no key `{key}` here.", zh=f"此处没有名为 `{key}` 的键。"), fix
     )
+
+
+def _meant_key(key: str, location: Path) -> str | None:
+    known = _known_keys(location)
+    synonym = _SYNONYMS.get(key.lower())
+    return synonym if synonym in known else nearest(key, known)
 
 
 _TYPE_NAMES = {

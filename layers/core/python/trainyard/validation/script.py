@@ -18,7 +18,8 @@ MAX_MODULES = 100
 """Of the repository's own modules that are followed from one script."""
 MAX_SOURCE_BYTES = 204_800
 """A larger file may not be in a project anyway."""
-MAX_TOTAL_BYTES = 1 << 20
+MAX_TOTAL_BYTES = 2 * MAX_SOURCE_BYTES
+"""Of all modules that are followed from one script: a tree can take hundreds of times the memory of its text."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def parse_script(path: str, text: str, python: str) -> Script:
 def reachable_scripts(snapshot: Snapshot, boot: Script, python: str) -> tuple[Script, ...]:
     """The boot file and the repository's modules that it imports, directly or through each other, nearest first.
 
-    At most MAX_MODULES with MAX_TOTAL_BYTES of source, since a tree takes many times the memory of its text.
+    At most MAX_MODULES with MAX_TOTAL_BYTES of source. A module past that is there without a tree, so that nobody
+    takes the others for all there is.
     """
     found = {boot.path: boot}
     waiting = [boot]
@@ -89,9 +91,11 @@ def reachable_scripts(snapshot: Snapshot, boot: Script, python: str) -> tuple[Sc
     while waiting:
         script = waiting.pop(0)
         for path in _imported_files(snapshot, script, roots):
-            size = snapshot.entries[path].size or 0
-            if path in found or size > left or len(found) >= MAX_MODULES:
+            if path in found:
                 continue
+            size = snapshot.entries[path].size or 0
+            if size > left or len(found) >= MAX_MODULES:
+                return (*found.values(), Script(path, "", None))
             module = read_script(snapshot, path, python)
             if module is not None:
                 left -= size

@@ -22,6 +22,7 @@ from trainyard.validation.object_database import (
 
 REGULAR = "100644"
 EXECUTABLE = "100755"
+MAX_FOLDERS = 20_000
 READ_LIMIT = 1 << 20
 """No rule reads more of one file; larger ones are findings anyway."""
 
@@ -71,12 +72,15 @@ class Snapshot(ABC):
         return path in self.entries and self.entries[path].is_file
 
     def is_folder(self, path: str) -> bool:
-        return path == "" or path in self.folders
+        return path == "" or any(name.startswith(f"{path}/") for name in self.entries)
 
     @cached_property
     def folders(self) -> frozenset[str]:
+        """The first MAX_FOLDERS of them: deep trees of long names have more than memory holds."""
         found: set[str] = set()
         for path in self.entries:
+            if len(found) >= MAX_FOLDERS:
+                break
             while "/" in path:
                 path = path.rpartition("/")[0]  # noqa: PLW2901 - climbs to the root
                 if path in found:

@@ -56,7 +56,7 @@ class RunView:
     ) -> RunView:
         """The run of that name in the commit's own run file."""
         catalogue = catalogue or load_catalogue()
-        spec = run_file.runs[name]
+        spec = run_file.runs[name] if name in run_file.runs else run_file.partial[name]
         return cls(snapshot, name, spec, catalogue, run_file.path, run_file.document)
 
     @classmethod
