@@ -11,6 +11,7 @@ from unit.intake.conftest import make_repository
 from trainyard.hosts.contract import HostUnavailableError
 from trainyard.model import lifecycle
 from trainyard.model.finding import FindingCount
+from trainyard.model.money import Approval
 from trainyard.model.run import EvaluationFacet, FacetState, FailureReason, Origin, Run, RunState
 from trainyard.model.text import Text
 from trainyard.reporting import statuses
@@ -63,6 +64,16 @@ def test_one_status_for_each_change(state: State, host: ApiServer) -> None:
     assert told(host) == [("pending", "admitted, 2 warnings"), ("pending", "running, 2 warnings")]
     assert {received.payload["context"] for received in host.received} == {"trainyard/lenet5"}
     assert host.received[0].path == f"/repos/ada/lenet5/statuses/{SHA}"
+
+
+def test_waiting_for_approval_is_told_and_then_its_end(state: State, host: ApiServer) -> None:
+    held = Approval(reason=Text(en="It may cost 12 USD.", zh="费用 12 美元。"))
+    run = make_run(state=RunState.ADMITTED, approval=held)
+    state.table.create_run(run)
+    report_run(state, run.id, "one", NOW)
+    state.table.change_run(run.id, lambda known: lifecycle.approve(known, "boss", NOW))
+    report_run(state, run.id, "one", NOW)
+    assert told(host) == [("pending", "waits for approval: It may cost 12 USD."), ("pending", "admitted")]
 
 
 def test_a_late_event_tells_the_present_state(state: State, host: ApiServer) -> None:

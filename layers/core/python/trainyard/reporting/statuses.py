@@ -96,7 +96,8 @@ def _telling(run: Run) -> str:
     """What tells one status from the next."""
     facet = run.evaluation
     verdict = facet.verdict or ("" if facet.state is FacetState.NONE else facet.state.value)
-    return f"{run.state.value}:{run.attempt}:{verdict}"
+    held = ":held" if run.awaits_approval else ""
+    return f"{run.state.value}:{run.attempt}:{verdict}{held}"
 
 
 def _commit_state(run: Run) -> CommitState:
@@ -119,6 +120,8 @@ def _description(run: Run) -> str:
     words = run.state.value.replace("_", " ")
     if run.state is RunState.FAILED and run.failure is not None:
         return f"{words}: {run.failure.message.en}"
+    if run.awaits_approval and run.approval is not None:
+        return f"waits for approval: {run.approval.reason.en}"
     if run.attempt > 1 and not run.state.is_final:
         words += f" (attempt {run.attempt})"
     return f"{words}, {found[1]}" if found[1] and not run.state.is_final else words

@@ -20,6 +20,7 @@ REGISTRY = {
     "unknown-framework": f"{_HERE}.catalogue:UnknownFramework",
     "unknown-flavor": f"{_HERE}.catalogue:UnknownFlavor",
     "flavor-misfit": f"{_HERE}.catalogue:FlavorMisfit",
+    "spot-without-retries": f"{_HERE}.machines:SpotWithoutRetries",
     "code-dir-missing": f"{_HERE}.code:CodeDirMissing",
     "boot-file-missing": f"{_HERE}.code:BootFileMissing",
     "evaluation-script-missing": f"{_HERE}.code:EvaluationScriptMissing",
