@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TextIO
 
+from infra.local.deploy.errors import DeploymentFailed
 from infra.local.emulator.client import Emulator, client
 from infra.local.emulator.state import CREDENTIALS
 from infra.local.processes import Child, answers, free_port, kill_group, started_at
@@ -150,7 +151,10 @@ class Stack:
             "BatchEventSource": BATCH_EVENTS,
             **self._parameters,
         }
-        outputs = deploy(ROOT / "template.yaml", endpoint, "trainyard", parameters, batch, cache=self._cache)
+        try:
+            outputs = deploy(ROOT / "template.yaml", endpoint, "trainyard", parameters, batch, cache=self._cache)
+        except DeploymentFailed as failed:
+            raise self._with_a_way_out(failed) if self._keep else failed from failed
         self._tell(f"template.yaml  {api}")
         host = self._run("githost", *self._githost_arguments(endpoint, api, outputs, ports["git"]))
         self._tell(f"git host       {host['address']}")
@@ -164,6 +168,17 @@ class Stack:
             functions=functions(endpoint, "trainyard"),
         )
         self._write_down()
+
+    def _with_a_way_out(self, failed: DeploymentFailed) -> DeploymentFailed:
+        """The emulator does not manage every update that CloudFormation does; a stack left half-way stays so."""
+        return DeploymentFailed(
+            Text(
+                en=f"{failed.message.en}\nIf the template was changed since this stack was first started, start it "
+                f"afresh: rm -r {self.folder} (its repositories and runs go with it).",
+                zh=f"{failed.message.zh}\n如果模板在堆栈首次启动后有改动，请重新开始："
+                f"rm -r {self.folder}（其中的仓库和训练会一并删除）。",
+            )
+        )
 
     def _forget(self) -> None:
         """Remove what an earlier stack of this name left: its rows are gone, so nothing may refer to them."""
