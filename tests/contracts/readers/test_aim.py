@@ -12,6 +12,7 @@ from trainyard.logs.laptop import read_file
 from trainyard.logs.readers.aim import AimSequence, aim_metrics, read_aim
 
 pytest.importorskip("aimrocks")
+OBJECTS = Path(__file__).parents[2] / "data" / "aim_objects"
 REPOSITORY = Path(__file__).parents[2] / "data" / "aim"
 
 
@@ -36,11 +37,36 @@ def test_every_sequence_with_its_context(repository):
 
 def test_what_is_no_metric_is_listed_and_texts_are_shown(repository):
     (run,) = read_aim(repository)
-    assert [(one.name, one.kind, one.steps) for one in run.objects()] == [
+    assert [(one.name, one.kind, [item.step for item in one.items]) for one in run.objects()] == [
         ("note", "aim.text", [1]),
         ("weights", "aim.distribution", [1]),
     ]
-    assert run.objects()[0].texts == {1: "hello"}
+    assert run.objects()[0].items[0].text == "hello"
+
+
+def test_images_texts_and_distributions_alone_and_in_lists():
+    (run,) = read_aim(OBJECTS)
+    found = {one.name: one for one in run.objects()}
+    assert {name: (one.kind, len(one.items)) for name, one in found.items()} == {
+        "grid": ("list(aim.image)", 3),
+        "note": ("aim.text", 2),
+        "sample": ("aim.image", 2),
+        "weights": ("aim.distribution", 2),
+        "words": ("list(aim.text)", 2),
+    }
+    assert [(i.step, i.index, i.image_type, i.about["caption"]) for i in found["grid"].items] == [
+        (1, n, "image/jpeg", f"grid {n}") for n in range(3)
+    ]
+    assert [(i.step, i.index, i.image_type) for i in found["sample"].items] == [
+        (1, None, "image/png"),
+        (2, None, "image/png"),
+    ]
+    assert [i.text for i in found["words"].items] == ["a", "b"]
+    counts, low, high = found["weights"].items[1].histogram
+    assert (sum(counts), len(counts)) == (50, 8)
+    assert low < 0 < high
+    assert found["weights"].context == {"layer": "fc1"}
+    assert [p.value for p in run.metrics()[0].points] == [1.0, 0.5]
 
 
 def test_as_metrics_of_the_run(repository):

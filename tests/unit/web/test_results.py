@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from builders import NOW, a_run, a_spec
@@ -206,3 +207,31 @@ def test_an_evaluation_again(send: Send, train: Any) -> None:
     assert send("POST", path, {}, token="reader").status == 403
     assert send("POST", path, {}, token="eve").status == 404
     assert send("GET", path, query="cursor=x").status == 422
+
+
+AIM = Path(__file__).parents[2] / "data" / "aim_objects"
+
+
+def test_what_was_tracked_with_aim(send: Send, train: Any, web_state: State) -> None:
+    train(1, "hello\n")
+    path = f"/v1/runs/{run_id(1)}/aim"
+    assert send("GET", path).json["code"] == "not_yet"
+    names = sorted(file.relative_to(AIM).as_posix() for file in AIM.rglob("*") if file.is_file())
+    for name in names:
+        web_state.objects.put(layout.aim_prefix(run_id(2)) + name, (AIM / name).read_bytes())
+    train(2, "hello\n")
+    path = f"/v1/runs/{run_id(2)}/aim"
+    (run,) = send("GET", path).json["runs"]
+    assert [(one["title"], one["points"]) for one in run["metrics"]] == [("train_loss", 2)]
+    objects = {one["name"]: one["items"] for one in run["objects"]}
+    assert objects["note"][1]["text"] == "note of epoch 2"
+    assert sum(objects["weights"][0]["counts"]) == 50
+    assert [(item["width"], item["caption"]) for item in objects["sample"]] == [(8, "sample 1"), (8, "sample 2")]
+    address = objects["sample"][0]["address"]
+    key = unquote(urlsplit(address).path).split("/runs/", 1)[1]
+    assert web_state.objects.get(f"runs/{key}").startswith(b"\x89PNG")
+    assert send("GET", f"/v1/runs/{run_id(2)}/metrics").json["groups"][0]["parameters"]["batch_size"] == 32
+    files = send("GET", f"{path}/files").json["files"]
+    assert [one["path"] for one in files] == names
+    assert all(one["address"].startswith("https://") for one in files)
+    assert send("GET", path, token="eve").status == 404

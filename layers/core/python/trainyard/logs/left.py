@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from trainyard.logs.aim_objects import store_aim_objects
 from trainyard.logs.laptop import read_metrics_file
 from trainyard.logs.readers.files import HEAD_BYTES, reader_of
 from trainyard.logs.series import SeriesArchive
@@ -37,7 +38,10 @@ def metrics_of_outputs(objects: Objects, run_id: str, series: SeriesArchive) -> 
 
 
 def metrics_of_aim(objects: Objects, run_id: str, series: SeriesArchive) -> dict[str, Metrics]:
-    """What the script tracked with Aim; nothing where it did not, or where that is too large to fetch."""
+    """What the script tracked with Aim; nothing where it did not, or where that is too large to fetch.
+
+    What is no metric is written down to be shown, see `logs.aim_objects`.
+    """
     prefix = layout.aim_prefix(run_id)
     entries = [entry for entry in objects.find(prefix) if "/.aim/" in entry.key]
     if not entries or sum(entry.size for entry in entries) > _LARGEST_REPOSITORY:
@@ -50,7 +54,9 @@ def metrics_of_aim(objects: Objects, run_id: str, series: SeriesArchive) -> dict
             if path.is_relative_to(Path(folder).resolve()):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 objects.get_file(entry.key, path)
-        metrics = aim_metrics(read_aim(Path(folder)), sink=series.sink("aim"))
+        runs = read_aim(Path(folder))
+    metrics = aim_metrics(runs, sink=series.sink("aim"))
+    store_aim_objects(objects, run_id, runs)
     return {"aim": metrics} if metrics.groups else {}
 
 

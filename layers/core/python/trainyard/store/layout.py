@@ -64,6 +64,15 @@ def aim_prefix(run_id: str) -> str:
     return f"runs/{run_id}/aim/"
 
 
+def aim_list_key(run_id: str) -> str:
+    """What was tracked with Aim, read from its repository after the end."""
+    return f"runs/{run_id}/aim.json"
+
+
+def aim_image_key(run_id: str, name: str) -> str:
+    return f"runs/{run_id}/aim_images/{name}"
+
+
 def log_key(run_id: str) -> str:
     return f"runs/{run_id}/log.gz"
 

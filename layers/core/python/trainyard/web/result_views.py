@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.evaluation.comparison import Comparison, Place
 from trainyard.model.evaluation import Evaluation, RepeatedEvaluation
-from trainyard.web.views import MetricsView, PointView, RunView
+from trainyard.model.metric import Parameter
+from trainyard.web.views import Figure, MetricsView, OutputFile, PointView, RunView
 
 
 class Hit(BaseModel):
@@ -65,3 +66,48 @@ class NewEvaluation(BaseModel):
 class EvaluationList(BaseModel):
     evaluations: list[RepeatedEvaluation]
     next_cursor: str | None = Field(description="Give it as `cursor` to go on; null at the end of the list.")
+
+
+class FileList(BaseModel):
+    files: list[OutputFile]
+    next_cursor: str | None = Field(description="Give it as `cursor` to go on; null at the end of the list.")
+
+
+class AimItemView(BaseModel):
+    """One tracked object: a `text`, the `counts` of a distribution, an image's `address`, or none of them."""
+
+    step: int
+    index: int | None = Field(description="In a list that was tracked at once.")
+    caption: str | None = None
+    text: str | None = None
+    counts: list[float] | None = Field(None, description="In bins of the same width.")
+    range: list[Figure] | None = Field(None, description="From where to where the bins lie.")
+    address: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class AimMetricView(BaseModel):
+    name: str
+    context: dict[str, str]
+    title: str = Field(description="What it is called among the run's metrics.")
+    points: int
+
+
+class AimObjectsView(BaseModel):
+    name: str
+    context: dict[str, str]
+    kind: str = Field(description="Aim's own name, such as aim.text, aim.image, aim.distribution.")
+    count: int
+    items: list[AimItemView] = Field(description="The last 200 of them.")
+
+
+class AimRunView(BaseModel):
+    hash: str
+    parameters: dict[str, Parameter]
+    metrics: list[AimMetricView]
+    objects: list[AimObjectsView]
+
+
+class AimView(BaseModel):
+    runs: list[AimRunView]

@@ -14,6 +14,7 @@ from trainyard.cli.terminal import client, command
 def add(subparsers: Any) -> None:
     download = command(subparsers, "download", _download, "what a run left in its output folder", "run")
     download.add_argument("folder", nargs="?", type=Path, default=Path(), help="where to; here if left out")
+    download.add_argument("--aim", action="store_true", help="its Aim repository instead, which `aim up` opens")
     download.add_argument("--log", action="store_true", help="its log instead, as RUN.gz")
 
 
@@ -26,7 +27,8 @@ def _download(options: argparse.Namespace) -> None:
         print(f"{api.download_from(f'/v1/runs/{options.run}/log.gz', target):>12}  {target.name}")
         return
     # All are looked at before the first byte comes: a list that leads out of the folder is refused whole.
-    files = [(one, _inside(root, one["path"])) for one in api.pages(f"/v1/runs/{options.run}/outputs", "outputs")]
+    place, key = ("aim/files", "files") if options.aim else ("outputs", "outputs")
+    files = [(one, _inside(root, one["path"])) for one in api.pages(f"/v1/runs/{options.run}/{place}", key)]
     if sys.stderr.isatty():
         _with_progress(api, files)
     else:

@@ -8,6 +8,7 @@ paths and whose values carry their type in the first byte (aim/storage/encoding)
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +22,51 @@ _SENTINEL = 0xFE
 """Ends a part of a path; where it begins one, an integer of 8 bytes follows."""
 _MOST_RUNS = 200
 _LONGEST_TEXT = 2000
+_OBJECT_BYTES = 64 << 20
+"""Images and distributions of one run that are read; the others are listed."""
+_MOST_ITEMS = 1000
+_MOST_BINS = 512
+_IMAGES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+)  # fmt: skip
+_DTYPES = {"int64": "q", "float64": "d"}
 # A context that only says on which data it was measured goes before the metric's name, as other loggers have it.
 _SUBSETS = {"train", "val", "valid", "validation", "test", "eval"}
 
 _Path = tuple[str | int, ...]
+
+
+@dataclass
+class AimItem:
+    """One object that was tracked: a text, an image, a distribution, or something that is only listed."""
+
+    step: int
+    index: int | None = None
+    """Of an object in a list that was tracked at once."""
+    data: bytes | str | None = None
+    """The text, cut at 2,000 characters; an image's file; a distribution's counts. None: not read, or too large."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What Aim noted of it: caption, format, width, height, range.0, range.1, dtype."""
+
+    @property
+    def text(self) -> str | None:
+        return self.data if isinstance(self.data, str) else None
+
+    @property
+    def image_type(self) -> str | None:
+        """The media type of an image that browsers show; by its first bytes, whatever it is said to be."""
+        data = self.data if isinstance(self.data, bytes) else b""
+        return next((media for head, media in _IMAGES if data.startswith(head)), None)
+
+    @property
+    def histogram(self) -> tuple[list[float], float, float] | None:
+        """Counts of equally wide bins, and the values from and to which these lie; None if it is no distribution."""
+        kind, low, high = _DTYPES.get(self.about.get("dtype", "")), self.about.get("range.0"), self.about.get("range.1")
+        known = isinstance(self.data, bytes) and isinstance(low, int | float) and isinstance(high, int | float)
+        if not known or kind is None or len(self.data) % 8 or len(self.data) > 8 * _MOST_BINS:  # type: ignore[arg-type]
+            return None
+        return list(map(float, array(kind, self.data))), float(low), float(high)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -36,9 +78,8 @@ class AimSequence:
     kind: str = "float"
     """Aim's own name of the type: float, aim.text, aim.image, aim.distribution, aim.figure, aim.audio."""
     points: list[Point] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-    texts: dict[int, str] = field(default_factory=dict)
-    """Step -> the text, cut at 2,000 characters."""
+    items: list[AimItem] = field(default_factory=list)
+    """The objects of what is no metric, in the order of their steps."""
 
     @property
     def title(self) -> str:
@@ -100,7 +141,8 @@ def aim_metrics(runs: list[AimRun], points_kept: int | None = POINTS_KEPT, sink:
 def _read_run(aim: Path, name: str) -> AimRun | None:
     try:
         meta = list(_scan(aim / "meta" / "chunks" / name))
-        rows = list(_scan(aim / "seqs" / "chunks" / name)) if (aim / "seqs" / "chunks" / name).is_dir() else []
+        rows = _scan(aim / "seqs" / "chunks" / name) if (aim / "seqs" / "chunks" / name).is_dir() else iter(())
+        found, items = _columns(rows)
     except _errors():
         return None
     run = AimRun(name)
@@ -114,9 +156,10 @@ def _read_run(aim: Path, name: str) -> AimRun | None:
                 contexts.setdefault(context, {})[".".join(map(str, [key, *rest]))] = value
             case ("meta", "chunks", _, "traces", context, str(sequence), "dtype"):
                 kinds[context, sequence] = str(value)
-    for (context, sequence), columns in _columns(rows).items():
-        kind = kinds.get((context, sequence), "float")
-        run.sequences.append(_sequence(AimSequence(sequence, contexts.get(context, {}), kind), columns))
+    for place, columns in found.items():
+        context, title = place
+        empty = AimSequence(title, contexts.get(context, {}), kinds.get(place, "float"))
+        run.sequences.append(_sequence(empty, columns, items.get(place, {})))
     run.sequences.sort(key=lambda one: one.title)
     return run
 
@@ -124,9 +167,16 @@ def _read_run(aim: Path, name: str) -> AimRun | None:
 _Columns = dict[str, dict[int, Any]]
 
 
-def _columns(rows: list[tuple[_Path, Any]]) -> dict[tuple[Any, str], _Columns]:
-    """Context and name -> column (`val`, `step`, `epoch`, ...) -> key of the row -> value."""
-    found: dict[tuple[Any, str], _Columns] = {}
+_Place = tuple[Any, str]
+"""Context and name of a sequence."""
+_Items = dict[tuple[int, int | None], AimItem]
+
+
+def _columns(rows: Iterator[tuple[_Path, Any]]) -> tuple[dict[_Place, _Columns], dict[_Place, _Items]]:
+    """Of each sequence the columns (`val`, `step`, `epoch`, ...), key of the row -> value; and its objects."""
+    found: dict[_Place, _Columns] = {}
+    objects: dict[_Place, _Items] = {}
+    left = _OBJECT_BYTES
     for path, value in rows:
         match path:
             case ("seqs", "v2", "chunks", _, context, str(name), str(column), int(key)):
@@ -136,23 +186,45 @@ def _columns(rows: list[tuple[_Path, Any]]) -> dict[tuple[Any, str], _Columns]:
                 columns = found.setdefault((context, name), {})
                 columns.setdefault(column, {})[key] = value
                 columns.setdefault("step", {})[key] = key
-            case ("BLOBS", "seqs", "chunks" | "v2", *_, context, str(name), "val", int(key), "data") if isinstance(
-                value, str
-            ):
-                found.setdefault((context, name), {}).setdefault("text", {})[key] = value[:_LONGEST_TEXT]
-    return found
+            case ("BLOBS", "seqs", *_, context, str(name), "val", int(key), int(index), "data"):
+                left -= _add(objects, (context, name), (key, index), value, left)
+            case ("BLOBS", "seqs", *_, context, str(name), "val", int(key), "data"):
+                left -= _add(objects, (context, name), (key, None), value, left)
+            case ("seqs", *_, context, str(name), "val", int(key), int(index), str(about)):
+                _item(objects, (context, name), (key, index)).about[about] = value
+            case ("seqs", *_, context, str(name), "val", int(key), str(about), int(number)):
+                _item(objects, (context, name), (key, None)).about[f"{about}.{number}"] = value
+            case ("seqs", *_, context, str(name), "val", int(key), str(about)):
+                _item(objects, (context, name), (key, None)).about[about] = value
+    return found, objects
 
 
-def _sequence(sequence: AimSequence, columns: _Columns) -> AimSequence:
+def _item(objects: dict[_Place, _Items], place: _Place, key: tuple[int, int | None]) -> AimItem:
+    items = objects.setdefault(place, {})
+    return items.setdefault(key, AimItem(*key))
+
+
+def _add(objects: dict[_Place, _Items], place: _Place, key: tuple[int, int | None], value: Any, left: int) -> int:
+    """Keep an object's content if there is room left for it; gives how much that takes."""
+    item, items = _item(objects, place, key), objects[place]
+    if isinstance(value, str):
+        item.data = value[:_LONGEST_TEXT]
+    elif isinstance(value, bytes) and len(value) <= left and len(items) <= _MOST_ITEMS:
+        item.data = value
+    return len(item.data) if item.data is not None else 0
+
+
+def _sequence(sequence: AimSequence, columns: _Columns, items: _Items) -> AimSequence:
     values, steps, epochs = columns.get("val", {}), columns.get("step", {}), columns.get("epoch", {})
     for key in sorted(values, key=lambda key: (_number(steps.get(key)) or 0, key)):
         step, value = _number(steps.get(key)), values[key]
         at = None if step is None else int(step)
         if isinstance(value, int | float) and not isinstance(value, bool):
             sequence.points.append(Point(at, _number(epochs.get(key)), float(value)))
-        elif at is not None:
-            sequence.steps.append(at)
-    sequence.texts = columns.get("text", {})
+    for row, index in sorted(items, key=lambda place: (place[0], place[1] or 0)):
+        item, step = items[row, index], _number(steps.get(row))
+        item.step = row if step is None else int(step)
+        sequence.items.append(item)
     return sequence
 
 

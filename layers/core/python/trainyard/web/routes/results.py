@@ -8,8 +8,10 @@ from dataclasses import replace
 from trainyard.logs.live import read_lines, read_log, tail
 from trainyard.model.run import RunState
 from trainyard.store import layout
+from trainyard.store.objects import ObjectMissingError
 from trainyard.store.table import wrong_cursor
 from trainyard.web.messages import Answer
+from trainyard.web.result_views import AimView, FileList
 from trainyard.web.routes.routing import CURSOR, LARGEST_LIST, WAIT, Call, Parameter, not_yet, route, stored_json
 from trainyard.web.views import FindingList, LogView, OutputList
 
@@ -59,14 +61,40 @@ def show_findings(call: Call) -> Answer:
 @route("GET", "/v1/runs/{run}/outputs", gives=OutputList, query=(_OUTPUTS, CURSOR))
 def list_outputs(call: Call) -> Answer:
     """What the script left, with addresses to download it from for a quarter of an hour."""
-    run = call.run()
-    prefix = layout.output_prefix(run.id)
+    return _files(call, layout.output_prefix(call.run().id), "outputs")
+
+
+@route("GET", "/v1/runs/{run}/aim", gives=AimView)
+def show_aim(call: Call) -> Answer:
+    """What the script tracked with Aim: metrics, texts, distributions and images, which stand for a quarter of an hour.
+
+    The metrics' points are among the run's metrics, under their title.
+    """
+    run, objects = call.run(), call.state.objects
+    try:
+        document = json.loads(objects.get(layout.aim_list_key(run.id)))
+    except ObjectMissingError:
+        raise not_yet() from None
+    for item in (item for aim_run in document["runs"] for one in aim_run["objects"] for item in one["items"]):
+        if "image" in item:
+            item["address"] = objects.download_address(layout.aim_image_key(run.id, item.pop("image")))
+    return Answer(200, document)
+
+
+@route("GET", "/v1/runs/{run}/aim/files", gives=FileList, query=(_OUTPUTS, CURSOR))
+def list_aim_files(call: Call) -> Answer:
+    """The files of the Aim repository: downloaded into one folder, `aim up` opens it."""
+    return _files(call, layout.aim_prefix(call.run().id), "files")
+
+
+def _files(call: Call, prefix: str, key: str) -> Answer:
+    """A page of the objects under `prefix`, with addresses to download them from."""
     limit = max(call.request.number("limit", LARGEST_LIST, _MOST_OUTPUTS), 1)
     behind = call.request.query.get("cursor", "")
     if not behind.isprintable():  # S3 answers in XML, which has no words for the rest
         raise wrong_cursor()
     found = list(call.state.objects.find(prefix, f"{prefix}{behind}" if behind else None, limit))
-    outputs = [
+    files = [
         {
             "path": one.key.removeprefix(prefix),
             "size": one.size,
@@ -74,7 +102,7 @@ def list_outputs(call: Call) -> Answer:
         }
         for one in found
     ]
-    return Answer(200, {"outputs": outputs, "next_cursor": outputs[-1]["path"] if len(found) == limit else None})
+    return Answer(200, {key: files, "next_cursor": files[-1]["path"] if len(found) == limit else None})
 
 
 @route("GET", "/v1/runs/{run}/log.gz", status=302)
