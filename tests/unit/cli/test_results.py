@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from unit.cli.conftest import Call
 
 from trainyard.evaluation.verdict import judge_run
 from trainyard.logs.run import index_logs
+from trainyard.model.result import AttemptResult, Ending, OutputFile
 from trainyard.model.run import RunState
 from trainyard.store import State, layout
 
@@ -83,3 +85,53 @@ class TestResults:
         assert capsys.readouterr().out.startswith("## Evaluation")
         assert call("report", RUNS[0], "--format", "html", "-o", str(tmp_path / "r.html")) == 0
         assert "<svg" in (tmp_path / "r.html").read_text()
+
+    def test_verify(self, call: Call, state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert call("verify", RUNS[0]) == 0
+        assert RUNS[0] in capsys.readouterr().out
+        document = json.loads(state.objects.get(layout.bundle_key(RUNS[0])))
+        file, key = tmp_path / "bundle.json", tmp_path / "key.pem"
+        file.write_text(json.dumps(document, indent=2))
+        key.write_bytes(state.objects.get(layout.public_key_key(document["signature"]["key"])))
+        assert call("verify", str(file), "--key", str(key)) == 0
+        file.write_text(json.dumps({**document, "verdict": "passed"}))
+        assert call("verify", str(file)) == 1
+        assert "WRONG" in capsys.readouterr().out
+        file.write_text("{}")
+        assert call("verify", str(file)) == 1
+
+    def test_outputs_are_held_against_the_bundle(
+        self, call: Call, state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        files = {"same.txt": b"1", "other.txt": b"2", "gone.txt": b"3"}
+        outputs = [OutputFile(path=n, size=1, sha256=hashlib.sha256(c).hexdigest()) for n, c in files.items()]
+        result = AttemptResult(run_id=RUNS[0], attempt=1, ending=Ending.SUCCEEDED, finished_at=NOW, outputs=outputs)
+        state.objects.put(layout.result_key(RUNS[0], 1), result.model_dump_json().encode())
+        judge_run(state, RUNS[0])
+        (tmp_path / "same.txt").write_bytes(b"1")
+        (tmp_path / "other.txt").write_bytes(b"x")
+        assert call("verify", RUNS[0], "--outputs", str(tmp_path)) == 1
+        told = dict(reversed(line.split()) for line in capsys.readouterr().out.splitlines()[1:])
+        assert told == {"same.txt": "same", "other.txt": "DIFFERENT", "gone.txt": "MISSING"}
+
+    @pytest.mark.parametrize(("accuracy", "status"), [(0.8, 0), (0.5, 1)])
+    def test_reproduce(
+        self, call: Call, state: State, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        accuracy: float, status: int,
+    ) -> None:  # fmt: skip
+        def run_it(_seconds: float) -> None:
+            """While the command waits, the second run goes its way."""
+            second = next(run for run in state.table.runs_of("ada/lenet5").rows if run.rerun_of == RUNS[0])
+            log = f"epoch 1 loss: 0.9 accuracy: 0.1\nepoch 2 loss: 0.5 accuracy: {accuracy}\n"
+            state.objects.put(layout.log_chunk_key(second.id, 1, 0), gzip.compress(log.encode()))
+            state.table.change_run(
+                second.id, lambda run: run.model_copy(update={"state": RunState.SUCCEEDED, "attempt": 1})
+            )
+            index_logs(state, second.id)
+            judge_run(state, second.id)
+
+        monkeypatch.setattr("trainyard.cli.commands.bundle.time.sleep", run_it)
+        assert call("reproduce", RUNS[0], "--tolerance", "0.001") == status
+        told = capsys.readouterr().out
+        assert ("reproduced within 0.001" in told) == (status == 0)
+        assert ("NOT REPRODUCED: accuracy was 0.8 and is 0.5" in told) == (status == 1)

@@ -19,7 +19,7 @@ from trainyard.model.run import FacetState, FailureReason, Run, RunState
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 
-PARENT = "run-1"
+PARENT = "run-0000000000000000000001"
 SHA = "b" * 64
 SPEC = {
     "output": True,

@@ -73,7 +73,14 @@ def test_only_the_machines_have_a_policy_that_aws_wrote() -> None:
 
 def test_only_who_must_may_read_secrets() -> None:
     readers = {role for _, role, each in STATEMENTS if "ssm:GetParameter" in listed(each["Action"])}
-    assert readers == {"ReceivePushRole", "ApiRole", "ValidateRepoRole", "ReportStatusRole", "SweepRole"}
+    assert readers == {
+        "ReceivePushRole",
+        "ApiRole",
+        "ValidateRepoRole",
+        "ReportStatusRole",
+        "SweepRole",
+        "EvaluateRunRole",
+    }
 
 
 def test_jobs_reach_neither_table_nor_secrets_nor_bus() -> None:

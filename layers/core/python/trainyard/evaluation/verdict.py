@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from trainyard.evaluation.bundle import store_bundle
 from trainyard.evaluation.comparison import entrant
 from trainyard.evaluation.history import references
 from trainyard.evaluation.repeat import finish_repeated, metrics_with
@@ -56,6 +57,8 @@ def _judge(state: State, run: Run, script: Run | None, at: datetime) -> Run | No
         key_metric=key_metric,
         curve=curve,
     )
+    # The bundle first: whoever hears of the verdict finds it.
+    store_bundle(state, run.model_copy(update={"evaluation": facet}))
     return state.table.change_run(run.id, lambda known: lifecycle.evaluated(known, facet, at), run)
 
 

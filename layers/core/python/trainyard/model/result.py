@@ -43,6 +43,22 @@ class Stage(BaseModel):
     seconds: float
 
 
+class Machine(BaseModel):
+    """What an attempt ran on, as far as it can be told from inside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu: str = ""
+    cpus: int = 0
+    """That the attempt might use."""
+    memory_bytes: int = 0
+    accelerators: list[str] = []
+    kernel: str = ""
+    image: str = ""
+    image_digest: str = ""
+    """`sha256:...`; empty where the attempt did not run in a container."""
+
+
 class AttemptResult(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -65,6 +81,9 @@ class AttemptResult(BaseModel):
     aim_files: list[OutputFile] = []
     packages: list[str] = []
     """`name==version` of what the script's environment holds."""
+    package_digests: dict[str, str] = {}
+    """`name==version` -> SHA-256 over what the package installed, by its own record of paths and hashes."""
+    machine: Machine | None = None
     environment_cached: bool = False
     isolation: dict[str, str | None] = {}
     """Protection -> by what means the script was kept from what is not its own; None where the platform could not."""

@@ -45,6 +45,7 @@ class Settings(BaseModel):
     input_objects: list[str] = Field(
         [], description="ARNs of S3 objects that every run may use as inputs, `/*` at the end, separated by commas."
     )
+    signing_key: str = Field("", description="KMS key that signs bundles; empty: a key among the secrets.")
     allow_loopback_http: bool = Field(False, description="Git over plain http to loopback addresses is allowed.")
 
     @classmethod

@@ -19,6 +19,7 @@ from trainyard.runner import code, reasons, script
 from trainyard.runner.environment import Environment, Environments
 from trainyard.runner.errors import SetupError, StopRequestedError
 from trainyard.runner.fence import claim
+from trainyard.runner.hardware import machine
 from trainyard.runner.inputs import ContentCache, stage_inputs
 from trainyard.runner.isolation import Access, Jail
 from trainyard.runner.job import Job
@@ -106,6 +107,7 @@ class Attempt:
                 "stages": self._stopwatch.stages,
                 "log_bytes": log_bytes,
                 "exit_code": self.exit_code,
+                "machine": machine(self._outer),
                 "finished_at": datetime.now(UTC),
             }
         )
@@ -139,7 +141,11 @@ class Attempt:
                 raise
             paths = inputs.result()
         self._result = self._result.model_copy(
-            update={"packages": environment.packages, "environment_cached": environment.cached}
+            update={
+                "packages": environment.packages,
+                "package_digests": environment.digests,
+                "environment_cached": environment.cached,
+            }
         )
         self._restore(request)
         self._workspace.give_to(self._jail.user)

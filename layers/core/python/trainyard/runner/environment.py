@@ -13,14 +13,14 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from trainyard.model.text import Text
 from trainyard.runner.errors import SetupError
-from trainyard.runner.installer import INSTALL_SECONDS, Installer, Say, base_folders, installed
+from trainyard.runner.installer import INSTALL_SECONDS, Installer, Say, base_folders, digests, installed
 from trainyard.runner.isolation import Jail
 from trainyard.runner.requirements import Requirements
 from trainyard.runner.stop import Stop
@@ -40,6 +40,8 @@ class Environment:
     """`name==version` of all that is installed."""
     cached: bool
     """It was there already."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """`name==version` -> what it installed, see `installer.digests`."""
 
     @property
     def folders(self) -> list[Path]:
@@ -77,7 +79,8 @@ class Environments(AbstractContextManager["Environments"]):
             _take(lock, fcntl.LOCK_SH, stop)
         record = home / _RECORD
         os.utime(record)
-        return Environment(home / "bin" / "python", json.loads(record.read_text())["packages"], cached)
+        known = json.loads(record.read_text())
+        return Environment(home / "bin" / "python", known["packages"], cached, known.get("digests", {}))
 
     def evict(self, max_bytes: int = MAX_KEPT_BYTES, max_unused: float = MAX_UNUSED_SECONDS) -> None:
         """Remove what was not used for long, and the longest unused while all together are too large."""
@@ -100,7 +103,12 @@ class Environments(AbstractContextManager["Environments"]):
             say(_installing(requirements))
         try:
             made = self._installer.install(part, requirements, python, stop, say, system_packages=system_packages)
-            record = {"packages": installed(made), "bytes": _size(made), "lines": requirements.lines}
+            record = {
+                "packages": installed(made),
+                "digests": digests(made),
+                "bytes": _size(made),
+                "lines": requirements.lines,
+            }
             (made / _RECORD).write_text(json.dumps(record))
             made.rename(home)
         finally:

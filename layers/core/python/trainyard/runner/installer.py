@@ -7,6 +7,7 @@ script, so it runs as the script's own user, and what it fetched is thrown away:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -172,6 +173,24 @@ def installed(home: Path) -> list[str]:
     folders = [str(folder) for folder in home.glob("lib/python*/site-packages")]
     found = {f"{each.name}=={each.version}" for each in metadata.distributions(path=folders) if each.name}
     return sorted(found, key=str.lower)
+
+
+def digests(home: Path) -> dict[str, str]:
+    """`name==version` -> SHA-256 over the package's record of its files: the same wheel gives the same everywhere.
+
+    Left out of the record: scripts, which name the interpreter they were installed for, and what the installer adds.
+    """
+    folders = [str(folder) for folder in home.glob("lib/python*/site-packages")]
+    found = {}
+    for each in metadata.distributions(path=folders):
+        record = each.read_text("RECORD")
+        if each.name and record:
+            lines = (line for line in record.splitlines() if ",sha256=" in line and not _NOT_OF_THE_WHEEL.search(line))
+            found[f"{each.name}=={each.version}"] = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+    return found
+
+
+_NOT_OF_THE_WHEEL = re.compile(r"^\.\./|\.pyc,|dist-info/(?:INSTALLER|REQUESTED|RECORD|direct_url\.json|uv_\w+\.json),")
 
 
 def base_folders(python: Path) -> list[Path]:

@@ -130,6 +130,16 @@ def listings_prefix(repository: str) -> str:
     return f"listings/{repository}/"
 
 
+def bundle_key(run_id: str) -> str:
+    """What the run was made of and came to, signed."""
+    return f"runs/{run_id}/bundle.json"
+
+
+def public_key_key(key_id: str) -> str:
+    """A public key that bundles are signed under; `key_id`: SHA-256 of its DER form."""
+    return f"keys/{key_id}.pem"
+
+
 def repeated_evaluation_prefix(run_id: str) -> str:
     return f"runs/{run_id}/evaluations/"
 

@@ -43,6 +43,15 @@ class Secrets:
         self._ssm.put_parameter(Name=f"{self._prefix}/{name}", Value=value, Type="SecureString", Overwrite=True)
         self._kept.pop(name, None)
 
+    def put_if_absent(self, name: str, value: str) -> bool:
+        """False, and nothing is changed, if there is one of that name."""
+        self._kept.pop(name, None)
+        try:
+            self._ssm.put_parameter(Name=f"{self._prefix}/{name}", Value=value, Type="SecureString")
+        except self._ssm.exceptions.ParameterAlreadyExists:
+            return False
+        return True
+
     def delete(self, name: str) -> None:
         self._kept.pop(name, None)
         try:

@@ -24,6 +24,7 @@ _PLACES = {
     "name": "Name of the repository.",
     "run": "Id of the run.",
     "number": "Number of the evaluation, from 1.",
+    "key": "Id of the key, 64 hex digits.",
     "token": "Id of the token, not the token itself.",
 }
 _HAPPENS = {200: "Done.", 201: "Made.", 202: "Accepted.", 204: "Done; there is nothing to say.", 302: "It is there."}

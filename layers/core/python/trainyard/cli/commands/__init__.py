@@ -1,6 +1,6 @@
 """The commands of `trainyard`, one file for each kind of thing."""
 
-from trainyard.cli.commands import check, compare, download, installation, logs, metrics, repositories, runs
+from trainyard.cli.commands import bundle, check, compare, download, installation, logs, metrics, repositories, runs
 
-GROUPS = (check, runs, logs, metrics, compare, download, repositories, installation)
+GROUPS = (check, runs, logs, metrics, compare, bundle, download, repositories, installation)
 """In the order in which `trainyard --help` lists them."""

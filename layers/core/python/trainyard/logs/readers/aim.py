@@ -30,7 +30,7 @@ _IMAGES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"),
     (b"BM", "image/bmp"),
 )  # fmt: skip
-_DTYPES = {"int64": "q", "float64": "d"}
+_DTYPES: dict[str, Any] = {"int64": "q", "float64": "d"}
 # A context that only says on which data it was measured goes before the metric's name, as other loggers have it.
 _SUBSETS = {"train", "val", "valid", "validation", "test", "eval"}
 
@@ -63,10 +63,12 @@ class AimItem:
     def histogram(self) -> tuple[list[float], float, float] | None:
         """Counts of equally wide bins, and the values from and to which these lie; None if it is no distribution."""
         kind, low, high = _DTYPES.get(self.about.get("dtype", "")), self.about.get("range.0"), self.about.get("range.1")
-        known = isinstance(self.data, bytes) and isinstance(low, int | float) and isinstance(high, int | float)
-        if not known or kind is None or len(self.data) % 8 or len(self.data) > 8 * _MOST_BINS:  # type: ignore[arg-type]
+        if not isinstance(self.data, bytes) or kind is None or len(self.data) % 8 or len(self.data) > 8 * _MOST_BINS:
             return None
-        return list(map(float, array(kind, self.data))), float(low), float(high)  # type: ignore[arg-type]
+        if not isinstance(low, int | float) or not isinstance(high, int | float):
+            return None
+        counts: array[Any] = array(kind, self.data)
+        return list(map(float, counts)), float(low), float(high)
 
 
 @dataclass

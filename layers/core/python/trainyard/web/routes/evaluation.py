@@ -17,6 +17,7 @@ from trainyard.evaluation.report import html, markdown
 from trainyard.evaluation.standard import deciding_metric
 from trainyard.hosts.registry import host
 from trainyard.intake.permissions import commandable_run, readable_repository, readable_run
+from trainyard.model.bundle import Bundle
 from trainyard.model.errors import InvalidInput, NotFound
 from trainyard.model.evaluation import Evaluation, RepeatedEvaluation
 from trainyard.model.metric import Metrics
@@ -37,6 +38,7 @@ _MOST_PLACES = 200
 _RUNS_LOOKED_AT = 1000
 _AT_ONCE = 16
 _MARKDOWN, _HTML = "text/markdown; charset=utf-8", "text/html; charset=utf-8"
+_PEM = "application/x-pem-file"
 _METRIC = Parameter("metric", "By which runs are placed; accuracy if left out.")
 _PLACES = Parameter("limit", f"Places in the answer; 50 if left out, {_MOST_PLACES} at most.", "integer")
 _REVISION = Parameter("revision", "Only runs on this commit of it.")
@@ -45,6 +47,24 @@ _REVISION = Parameter("revision", "Only runs on this commit of it.")
 @route("GET", "/v1/runs/{run}/evaluation", gives=Evaluation)
 def show_evaluation(call: Call) -> Answer:
     return stored_json(call, layout.evaluation_key)
+
+
+@route("GET", "/v1/runs/{run}/bundle", gives=Bundle)
+def show_bundle(call: Call) -> Answer:
+    """What the run was made of and came to, signed. `trainyard verify` checks it."""
+    return stored_json(call, layout.bundle_key)
+
+
+@route("GET", "/v1/keys/{key}", media=_PEM)
+def show_public_key(call: Call) -> Answer:
+    """The public key of that id, which bundles name in their signature."""
+    key = call.place["key"]
+    try:
+        if re.fullmatch(r"[0-9a-f]{64}", key):
+            return Answer(200, call.state.objects.get(layout.public_key_key(key)), {"content-type": _PEM})
+    except ObjectMissingError:
+        pass
+    raise NotFound(Text(en="No bundle was ever signed here with a key of that id.", zh="此处从未用该密钥签名。"))
 
 
 @route("GET", "/v1/runs/{run}/report.json", gives=ReportView)
