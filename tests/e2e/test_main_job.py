@@ -219,6 +219,8 @@ def test_a_repository_that_cannot_be_trained_is_rejected_with_findings(
     assert run["findings"]["errors"] >= 1
     found = user.api.get(f"/v1/runs/{run['id']}/findings")["findings"]
     assert any(one["file"] == file and one["fix"]["en"] and one["fix"]["zh"] for one in found)
+    with urllib.request.urlopen(found[0]["url"], timeout=30) as explained:  # by anybody
+        assert json.loads(explained.read())["id"] == found[0]["rule"]
     assert statuses(stack, user, name, commit, "error")[0]["description"].startswith("rejected")
 
 
