@@ -151,6 +151,25 @@ def test_refs_that_cannot_be_read_mean_that_nothing_is_unreferenced(
     assert "无法完整读取" in report.reason.zh
 
 
+def test_what_a_deleted_run_left_is_found_and_goes_at_once(
+    state: State, owner: AccessToken, git_server: GitServer
+) -> None:
+    state.table.put_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5"), owner="demo"))
+    git_server.repository("demo/lenet5").commit({"train.py": SCRIPT})
+    state.table.create_run(a_run("run-1", state=RunState.SUCCEEDED, deleted_at=datetime.now(UTC)))
+    state.table.create_run(a_run("run-2", state=RunState.SUCCEEDED))
+    for run in ("run-1", "run-2"):
+        state.objects.put(f"{layout.output_prefix(run)}model.ckpt", b"12345")
+    at = later()
+    report = carry_out(state, ask_for_inspection(state, "demo/lenet5", owner, at).id, at + timedelta(seconds=1))
+    assert report is not None
+    assert [(left.run, left.bytes) for left in report.deleted_runs] == [("run-1", 5)]
+    with pytest.raises(InvalidInput):
+        ask_for_removal(state, "demo/lenet5", owner, RemoveUnreferenced(report=report.at, runs=["run-2"]), report.at)
+    ask_for_removal(state, "demo/lenet5", owner, RemoveUnreferenced(report=report.at, runs=["run-1"]), report.at)
+    assert {entry.key for entry in state.objects.find("runs/")} == {"runs/run-2/output/model.ckpt"}
+
+
 def test_a_removal_needs_the_last_report_its_time_and_its_keys(state: State, data: Any, owner: AccessToken) -> None:
     report = inspected(state, owner, later(minutes=1))
     stranger = issue_token(state.table, "eve", [Scope.WRITE])[1]

@@ -10,7 +10,7 @@ from trainyard.model.errors import Conflict, InvalidInput
 from trainyard.model.repository import AccessToken, Repository
 from trainyard.model.storage import GRACE, RemoveUnreferenced, StorageReport, StorageTask
 from trainyard.model.text import Text
-from trainyard.store import State
+from trainyard.store import State, layout
 from trainyard.store.storage import storage_report
 
 _LOOK_FIRST = Text(
@@ -39,13 +39,19 @@ def ask_for_removal(
     Raises:
         Unauthenticated, NotFound, Forbidden: see `owned_repository`.
         Conflict: the report is not the last one, or so young that a push which began before it may be under way.
-        InvalidInput: a key that the report does not show.
+        InvalidInput: something that the report does not show, or nothing at all.
     """
     repository = owned_repository(state.table, full_name, token)
     at = now or datetime.now(UTC)
     report = storage_report(state.objects, full_name)
     if report is None or report.at != wanted.report:
         raise Conflict(_LOOK_FIRST, code="not_the_last_report")
+    _require_shown(wanted, report)
+    for run_id in wanted.runs:
+        # A deleted run is deleted for good: no push and no run can come to need its files again.
+        state.objects.delete_prefix(layout.run_prefix(run_id))
+    if not wanted.keys:
+        return _ask(state, repository, token, [], at)
     if at - report.at < GRACE:
         until = (report.at + GRACE).isoformat(timespec="minutes")
         raise Conflict(
@@ -56,16 +62,20 @@ def ask_for_removal(
             code="report_too_young",
             details={"after": until},
         )
-    unknown = sorted(set(wanted.keys) - report.shown())
-    if unknown:
-        raise InvalidInput(
-            Text(
-                en=f"The report does not show {unknown[0][:200]} as unreferenced.",
-                zh=f"报告中没有未被引用的 {unknown[0][:200]}。",
-            ),
-            details={"keys": unknown[:100]},
-        )
     return _ask(state, repository, token, wanted.keys, at)
+
+
+def _require_shown(wanted: RemoveUnreferenced, report: StorageReport) -> None:
+    unknown = sorted(set(wanted.keys) - report.shown())
+    unknown += sorted(set(wanted.runs) - {each.run for each in report.deleted_runs})
+    if unknown or not (wanted.keys or wanted.runs):
+        shown = unknown[0][:200] if unknown else ""
+        raise InvalidInput(
+            Text(en=f"The report does not show {shown} as unreferenced.", zh=f"报告中没有未被引用的 {shown}。")
+            if unknown
+            else Text(en="Name what is to go, in `keys` or `runs`.", zh="请在 keys 或 runs 中填写要删除的内容。"),
+            details={"unknown": unknown[:100]},
+        )
 
 
 def _ask(

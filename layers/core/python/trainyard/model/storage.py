@@ -42,6 +42,16 @@ class StoredFile(BaseModel):
     modified: datetime
 
 
+class LeftRun(BaseModel):
+    """A run that was deleted while something kept its files from going with it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str
+    files: int
+    bytes: int
+
+
 class StorageReport(BaseModel):
     """What an inspection found: `storage/{repository}/report.json`. Objects listed in it are about to go: who needs one
     stores it again."""
@@ -60,6 +70,8 @@ class StorageReport(BaseModel):
     unreferenced_bytes: int = 0
     complete: bool = True
     """False where there were more than are listed."""
+    deleted_runs: list[LeftRun] = []
+    """Of a project: deleted runs that left files."""
     removed: list[str] = []
     """Keys that went with the removal that this inspection belongs to."""
     removed_bytes: int = 0
@@ -81,4 +93,5 @@ class RemoveUnreferenced(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     report: datetime = Field(description="`at` of the report that was read.")
-    keys: list[str] = Field(min_length=1, max_length=MAX_REMOVED, description="Keys out of `unreferenced`.")
+    keys: list[str] = Field([], max_length=MAX_REMOVED, description="Keys out of `unreferenced`.")
+    runs: list[str] = Field([], max_length=MAX_REMOVED, description="Runs out of `deleted_runs`; they go at once.")

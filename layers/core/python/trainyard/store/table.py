@@ -129,6 +129,10 @@ class Table:
         """A project's runs, newest first."""
         return self._query(Run, BY_PROJECT, "project", project, limit, cursor, newest_first=True)
 
+    def deleted_runs_of(self, project: str, limit: int = 50, cursor: str | None = None) -> Page[Run]:
+        """A project's deleted runs, which are kept for the record of what was paid for, newest first."""
+        return self._query(Run, BY_PROJECT, "project", f"DELETED#{project}", limit, cursor, newest_first=True)
+
     def active_runs(self, limit: int = 1000, cursor: str | None = None) -> Page[Run]:
         """Runs that have not ended, oldest first."""
         return self._query(Run, ACTIVE, "active", "run", limit, cursor, newest_first=False)

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 
 from trainyard.hosts.registry import host
 from trainyard.model.errors import UserError
-from trainyard.model.repository import Repository
+from trainyard.model.repository import Repository, RepositoryKind
 from trainyard.model.request import RunRequest
-from trainyard.model.storage import MAX_LISTED, RECENT, StorageReport, StorageTask, StoredFile
+from trainyard.model.storage import MAX_LISTED, RECENT, LeftRun, StorageReport, StorageTask, StoredFile
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError, StoredObject
@@ -64,7 +64,13 @@ def inspect(state: State, repository: Repository, now: datetime | None = None) -
     # Before the refs and the runs: what is stored from now on is younger than the report.
     stored = list(state.objects.find(layout.content_prefix(name)))
     report = StorageReport(
-        repository=name, at=at, files=len(stored), bytes=sum(each.size for each in stored), recent=0, reason=_WHY
+        repository=name,
+        at=at,
+        files=len(stored),
+        bytes=sum(each.size for each in stored),
+        recent=0,
+        reason=_WHY,
+        deleted_runs=list(_left_by_deleted_runs(state, repository)),
     )
     try:
         used = _referenced(state, repository) | _used_by_runs(state, name)
@@ -85,6 +91,22 @@ def inspect(state: State, repository: Repository, now: datetime | None = None) -
             "complete": len(listed) == len(old),
         }
     )
+
+
+def _left_by_deleted_runs(state: State, repository: Repository) -> Iterator[LeftRun]:
+    """Deleting a run hides it and then removes its files; what broke off in between is left."""
+    if repository.kind is not RepositoryKind.PROJECT:
+        return
+    cursor = None
+    while True:
+        page = state.table.deleted_runs_of(repository.full_name, 200, cursor)
+        for run in page.rows:
+            sizes = [entry.size for entry in state.objects.find(layout.run_prefix(run.id))]
+            if sizes:
+                yield LeftRun(run=run.id, files=len(sizes), bytes=sum(sizes))
+        cursor = page.cursor
+        if cursor is None:
+            return
 
 
 def _referenced(state: State, repository: Repository) -> set[str]:
