@@ -13,6 +13,7 @@ Properties = dict[str, Any]
 
 # Standing there costs nothing. What they hold (rows, objects, log lines) is billed by size, what they do by use.
 FREE_AT_REST = {
+    "AWS::Athena::WorkGroup",
     "AWS::Batch::ComputeEnvironment",  # without machines: held below
     "AWS::Batch::JobDefinition",
     "AWS::Batch::JobQueue",
@@ -31,6 +32,8 @@ FREE_AT_REST = {
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::Events::EventBus",
     "AWS::Events::Rule",
+    "AWS::Glue::Database",  # an account's first million objects
+    "AWS::Glue::Table",
     "AWS::IAM::InstanceProfile",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from trainyard.evaluation.bundle import store_bundle
 from trainyard.evaluation.comparison import entrant
 from trainyard.evaluation.history import references
+from trainyard.evaluation.query import store_rows
 from trainyard.evaluation.repeat import finish_repeated, metrics_with
 from trainyard.evaluation.script import can_run_script, has_judged, script_run, with_script
 from trainyard.evaluation.sparkline import sparkline
@@ -57,8 +58,11 @@ def _judge(state: State, run: Run, script: Run | None, at: datetime) -> Run | No
         key_metric=key_metric,
         curve=curve,
     )
-    # The bundle first: whoever hears of the verdict finds it.
-    store_bundle(state, run.model_copy(update={"evaluation": facet}))
+    # What stands beside the row first: whoever hears of the verdict finds it.
+    judged = run.model_copy(update={"evaluation": facet})
+    store_bundle(state, judged)
+    if run.evaluates is None:
+        store_rows(state, judged, metrics)
     return state.table.change_run(run.id, lambda known: lifecycle.evaluated(known, facet, at), run)
 
 

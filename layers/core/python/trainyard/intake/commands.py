@@ -47,3 +47,5 @@ def delete_run(state: State, run_id: str, token: AccessToken | None, now: dateti
         )
     # The row first: a run whose files are half gone must not be seen.
     state.objects.delete_prefix(layout.run_prefix(run.id))
+    for table in ("points", "runs"):
+        state.objects.delete_prefix(layout.query_prefix(table, run.created_at.date().isoformat(), run.id))

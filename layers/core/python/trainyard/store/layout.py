@@ -130,6 +130,11 @@ def listings_prefix(repository: str) -> str:
     return f"listings/{repository}/"
 
 
+def query_prefix(table: str, day: str, run_id: str) -> str:
+    """A run's rows of a table in `infra/query.yaml`; `day`: on which it was asked for, 2026-01-31."""
+    return f"query/{table}/day={day}/{run_id}/"
+
+
 def bundle_key(run_id: str) -> str:
     """What the run was made of and came to, signed."""
     return f"runs/{run_id}/bundle.json"
