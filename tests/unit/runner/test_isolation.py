@@ -10,12 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.runner.rig import RUN_ID, Rig, processes_with
+from unit.runner.rig import LIBRARY, RUN_ID, Rig, processes_with
 
 from trainyard.logs.failure import FailureFinder
 from trainyard.model.result import AttemptResult, Ending
@@ -27,8 +28,9 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can give a script another user"
 )
 LIMIT_SECONDS = 60
-# Root without the one capability that makes namespaces: what Docker gives a container.
-CONTAINER = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+# Root without the one capability that makes namespaces, and processes of its own: what Docker gives a container.
+WITHOUT_NAMESPACES = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+CONTAINER = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *WITHOUT_NAMESPACES]
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +50,18 @@ def place(request: pytest.FixtureRequest, rig: Rig, open_cache: Path) -> Rig:
         # The interpreter that runs the tests may lie in root's own home.
         rig.outer["PATH"] = os.pathsep.join(["/usr/local/bin", "/usr/bin", rig.outer["PATH"]])
         if not _container_is_possible():
-            pytest.skip("needs setpriv, and a Python 3.11 in /usr")
+            pytest.skip("needs setpriv and unshare, and a Python 3.11 in /usr")
     return rig
 
 
 def _container_is_possible() -> bool:
     asked = [*CONTAINER, "setpriv", "--reuid", str(INSTALLER), "--clear-groups", "python3.11", "-c", ""]
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    return _works(asked, {"PATH": "/usr/local/bin:/usr/bin:/bin"})
+
+
+def _works(command: list[str], environment: dict[str, str]) -> bool:
     try:
-        return subprocess.run(asked, env=environment, check=False, timeout=LIMIT_SECONDS).returncode == 0
+        return subprocess.run(command, env=environment, check=False, timeout=LIMIT_SECONDS).returncode == 0
     except FileNotFoundError:
         return False
 
@@ -251,20 +256,56 @@ os.mkfifo(sys.argv[2] + "/pipe")
 
 
 def test_where_a_required_protection_is_missing_nothing_is_started(rig: Rig) -> None:
-    """Somebody who is not root, where nobody but root may make namespaces."""
-    if shutil.which("setpriv") is None:
-        pytest.skip("needs setpriv, of util-linux")
-    rig.prefix = [*CONTAINER, "unshare", "--user", "--map-user=1234"] if shutil.which("unshare") else []
-    result = _as_somebody(rig, "required")
+    """Somebody who is not root, and may not make namespaces."""
+    if shutil.which("setpriv") is None or shutil.which("unshare") is None:
+        pytest.skip("needs setpriv and unshare, of util-linux")
+    rig.prefix = [*WITHOUT_NAMESPACES, "unshare", "--user", "--map-user=1234"]
+    rig.request("print('ran')", output=False)
+    rig.start(TRAINYARD_ISOLATION="required").wait(LIMIT_SECONDS)
+    result = rig.result()
     assert result.ending is Ending.SETUP_FAILED
     assert "cannot isolate" in str(result.reason)
     assert rig.printed() == ""
 
 
-def _as_somebody(rig: Rig, isolation: str) -> AttemptResult:
-    rig.request("print('ran')", output=False)
-    rig.start(TRAINYARD_ISOLATION=isolation).wait(LIMIT_SECONDS)
-    return rig.result()
+def test_somebody_who_is_not_root_has_user_namespaces(open_cache: Path) -> None:
+    """As on a laptop: the script is the same user as its runner, and sees nothing of him all the same."""
+    somebody = ["setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups"]
+    packages = os.pathsep.join([str(LIBRARY), sysconfig.get_path("platlib")])
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": packages}
+    if not _works([*somebody, "unshare", "-Urn", "python3.11", "-c", "import trainyard.runner.isolation"], environment):
+        pytest.skip("needs user namespaces for everybody, and a Python 3.11 in /usr that can import this library")
+    home = open_cache / "somebody"
+    home.mkdir()
+    os.chown(home, 1234, 1234)
+    said = subprocess.run(
+        [*somebody, "python3.11", "-c", LAPTOP, str(home)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=True,
+    ).stdout
+    assert said == "1234 True True 0000000000000000\n[] True\n"
+
+
+LAPTOP = """
+import os, pathlib, sys
+from trainyard.runner.isolation import Access, Jail, Policy
+home = pathlib.Path(sys.argv[1])
+for name in ("view", "own", "private"):
+    (home / name).mkdir()
+script = f'''
+import os
+capabilities = [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")]
+print(os.getuid(), not os.path.exists("{home}/private"), not os.path.exists("/proc/{os.getpid()}"), *capabilities)
+'''
+jail = Jail(Policy(required=True), home / "view", None)
+python = os.path.realpath("/usr/bin/python3.11")
+started = jail.start([python, "-c", script], home / "own", {}, Access([], [home / "own"]), output=None)
+code = started.process.wait(30)
+print(started.missing, code == 0, flush=True)
+"""
 
 
 def test_a_misspelt_setting_takes_no_protection_off(rig: Rig) -> None:

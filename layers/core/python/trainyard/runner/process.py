@@ -16,6 +16,8 @@ from trainyard.runner.stop import Stop
 _TICK_SECONDS = 0.1
 # How long the kernel may need to end what was killed; longer only where a disk hangs.
 _REAP_SECONDS = 10.0
+# The kernel numbers the first namespace of processes alike everywhere.
+_PROCESSES_OF_THE_MACHINE = "pid:[4026531836]"
 
 
 class Outcome(Enum):
@@ -94,7 +96,12 @@ def end_strays(before: set[int]) -> None:
 
 
 def end_user(user: int) -> None:
-    """Kill every process of that user that this process can see, all at once."""
+    """Kill every process of that user in this container, all at once.
+
+    Does nothing outside of one: there, the script of a job with another cache may be the same user.
+    """
+    if str(Path("/proc/self/ns/pid").readlink()) == _PROCESSES_OF_THE_MACHINE:
+        return
     killer = os.fork()
     if killer == 0:
         # Only as that user: -1 means everybody whom the caller may signal.
