@@ -8,7 +8,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trainyard.compute.registry import backend
 from trainyard.delivery import BusEvent, consume
-from trainyard.model.events import EventName, RunEvent
+from trainyard.model.event_name import EventName
+from trainyard.model.events import RunEvent
 from trainyard.store import state
 from trainyard.submission.submit import stop_run, submit_run
 

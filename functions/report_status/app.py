@@ -1,4 +1,4 @@
-"""The git host is told where a run stands: one commit status per change."""
+"""The git host is told where a run stands, one commit status per change, and whoever else wants to hear of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from trainyard.delivery import BusEvent, consume
+from trainyard.delivery import MOST_TRIES, BusEvent, consume
+from trainyard.model.event_name import EventName
 from trainyard.model.events import RunEvent
+from trainyard.reporting.notifications import notify
 from trainyard.reporting.statuses import report_run
 from trainyard.store import state
 
@@ -17,4 +19,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _report(event: BusEvent, message_id: str) -> None:
-    report_run(state(), RunEvent.model_validate(event.detail).run_id, message_id)
+    told = RunEvent.model_validate(event.detail)
+    report_run(state(), told.run_id, message_id)
+    notify(state(), EventName(event.detail_type), told, is_last_try=event.tries >= MOST_TRIES)

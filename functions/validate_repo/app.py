@@ -7,7 +7,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trainyard.delivery import BusEvent, consume
-from trainyard.model.events import CheckEvent, EventName, PushEvent, RunEvent, StorageEvent
+from trainyard.model.event_name import EventName
+from trainyard.model.events import CheckEvent, PushEvent, RunEvent, StorageEvent
 from trainyard.store import state
 from trainyard.validation.dry_run import answer_check
 from trainyard.validation.push import validate_push

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from unit.infra.templates import OBSERVABILITY, ROOT, functions, properties_of, template
 
-from trainyard.model.events import SOURCE, EventName
+from trainyard.model.event_name import EventName
+from trainyard.model.events import SOURCE
 from trainyard.model.settings import Settings
 
 FUNCTIONS = functions()

@@ -14,7 +14,8 @@ from trainyard.intake.submissions import submit_run
 from trainyard.model import lifecycle
 from trainyard.model.budget import Budget
 from trainyard.model.errors import Conflict, Forbidden, NotFound
-from trainyard.model.events import EventName, run_event_name
+from trainyard.model.event_name import EventName
+from trainyard.model.events import run_event_name
 from trainyard.model.finding import FindingCount
 from trainyard.model.money import Cost
 from trainyard.model.repository import AccessToken, Repository, Scope

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from trainyard.model import lifecycle
-from trainyard.model.events import EventName, run_event_name
+from trainyard.model.event_name import EventName
+from trainyard.model.events import run_event_name
 from trainyard.model.finding import FindingCount
 from trainyard.model.lifecycle import JobPhase, Observation
 from trainyard.model.run import FailureReason, Job, Origin, Run, RunState

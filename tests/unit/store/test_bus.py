@@ -9,7 +9,7 @@ from builders import NOW, a_push, a_run
 
 from trainyard.model import lifecycle
 from trainyard.model.check import Check
-from trainyard.model.events import EventName
+from trainyard.model.event_name import EventName
 from trainyard.model.run import FacetState, LogsFacet, Run, RunState
 from trainyard.store import State
 from trainyard.store.bus import Bus, changes_in

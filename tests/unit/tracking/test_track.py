@@ -9,7 +9,8 @@ from builders import NOW, a_run, a_spec
 
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobStatus
 from trainyard.model import lifecycle
-from trainyard.model.events import EventName, run_event_name
+from trainyard.model.event_name import EventName
+from trainyard.model.events import run_event_name
 from trainyard.model.lifecycle import JobPhase
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import Job, RunState

@@ -15,6 +15,7 @@ from trainyard.web.routes.routing import Route
 OTHERWISE = {204, 302}
 # Commands that say all in their address.
 WITHOUT_BODY = {
+    "/v1/projects/{owner}/{name}/notifications/{notification}/test",
     "/v1/runs/{run}/approve",
     "/v1/runs/{run}/stop",
     "/v1/runs/{run}/credentials",

@@ -16,6 +16,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ConfigDict, Field
 
 logger = Logger()
+MOST_TRIES = 5
+"""`maxReceiveCount` of every consumer's queue; a test holds the two together."""
 
 
 class BusEvent(BaseModel):
@@ -28,6 +30,8 @@ class BusEvent(BaseModel):
     source: str
     detail_type: str = Field(alias="detail-type")
     detail: dict[str, Any]
+    tries: int = 1
+    """How often the queue has handed it out, this time included."""
 
 
 def consume(event: dict[str, Any], context: LambdaContext, handle: Callable[[BusEvent, str], None]) -> dict[str, Any]:
@@ -36,7 +40,8 @@ def consume(event: dict[str, Any], context: LambdaContext, handle: Callable[[Bus
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def one(record: SQSRecord) -> None:
-        message = BusEvent.model_validate_json(record.body)
+        tries = int(record.attributes.approximate_receive_count or 1)
+        message = BusEvent.model_validate_json(record.body).model_copy(update={"tries": tries})
         logger.append_keys(event=message.detail_type, run_id=message.detail.get("run_id"), message_id=record.message_id)
         try:
             handle(message, record.message_id)

@@ -18,7 +18,7 @@ from trainyard.model.repository import FULL_NAME, AccessToken, Repository, Scope
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.access import token_digest
-from trainyard.store.secrets import host_token_name, webhook_secret_name
+from trainyard.store.secrets import host_token_name, notification_secret_name, webhook_secret_name
 from trainyard.store.table import Page
 
 SECONDS = 20.0
@@ -115,7 +115,7 @@ def _unconfirmed(state: State, repository: Repository) -> Conflict:
 def _steps(state: State, repository: Repository) -> Iterator[None]:
     """Everything, a piece at a time; each may be done twice."""
     name, now = repository.full_name, datetime.now(UTC)
-    _forget_secrets(state, name)
+    _forget_secrets(state, repository)
     yield
     for lock in _rows(lambda cursor: state.table.locks_of(name, 100, cursor)):
         state.table.delete_lock(lock)
@@ -145,13 +145,16 @@ def _steps(state: State, repository: Repository) -> Iterator[None]:
     state.objects.delete_prefix(layout.content_prefix(name))
 
 
-def _forget_secrets(state: State, name: str) -> None:
+def _forget_secrets(state: State, repository: Repository) -> None:
+    name = repository.full_name
     host_token = state.secrets.get(host_token_name(name))
     if host_token:
         # On our own host it is one of our access tokens; elsewhere there is no such row, and nothing happens.
         state.table.delete_token(token_digest(host_token.rpartition(":")[2]))
     state.secrets.delete(host_token_name(name))
     state.secrets.delete(webhook_secret_name(name))
+    for one in repository.notifications:
+        state.secrets.delete(notification_secret_name(name, one.id))
 
 
 def _rows(page_at: Callable[[str | None], Page[Row]]) -> Iterator[Row]:

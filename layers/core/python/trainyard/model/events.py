@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.check import Check
+from trainyard.model.event_name import EventName
 from trainyard.model.repository import Push
 from trainyard.model.run import FacetState, Run, RunState
 from trainyard.model.storage import StorageTask
 
 SOURCE = "trainyard"
-
-
-class EventName(StrEnum):
-    """The bus's `detail-type`."""
-
-    PUSH_RECEIVED = "push.received"
-    CHECK_REQUESTED = "check.requested"
-    STORAGE_ASKED = "storage.asked"
-    RUN_REQUESTED = "run.requested"
-    RUN_REJECTED = "run.rejected"
-    RUN_ADMITTED = "run.admitted"
-    RUN_QUEUED = "run.queued"
-    RUN_STARTING = "run.starting"
-    RUN_RUNNING = "run.running"
-    RUN_FINISHED = "run.finished"
-    RUN_STOP_REQUESTED = "run.stop_requested"
-    RUN_INDEXED = "run.indexed"
-    RUN_EVALUATED = "run.evaluated"
 
 
 class PushEvent(BaseModel):

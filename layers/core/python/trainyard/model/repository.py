@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from trainyard.model.budget import Budget
+from trainyard.model.notification import Notification
 
 FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}/[A-Za-z0-9][A-Za-z0-9._-]{0,98}")
 FullName = Annotated[str, StringConstraints(pattern=rf"^{FULL_NAME.pattern}$", max_length=160)]
@@ -57,6 +58,8 @@ class Repository(BaseModel):
     description: str = ""
     budget: Budget | None = None
     """What a project's runs may cost without anybody's approval."""
+    notifications: list[Notification] = []
+    """Who is told of a project's runs."""
     created_at: datetime
     removed_at: datetime | None = None
     """When its owner removed it; the row goes last, when nothing else is left."""

@@ -19,6 +19,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "job_queues": json.loads,
     "job_definitions": json.loads,
     "input_objects": _listed,
+    "notification_topics": _listed,
 }
 
 
@@ -46,6 +47,9 @@ class Settings(BaseModel):
         [], description="ARNs of S3 objects that every run may use as inputs, `/*` at the end, separated by commas."
     )
     signing_key: str = Field("", description="KMS key that signs bundles; empty: a key among the secrets.")
+    notification_topics: list[str] = Field(
+        [], description="ARNs of SNS topics that projects may publish to, separated by commas."
+    )
     allow_loopback_http: bool = Field(False, description="Git over plain http to loopback addresses is allowed.")
 
     @classmethod

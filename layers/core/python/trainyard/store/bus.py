@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from trainyard.model.check import Check
-from trainyard.model.events import SOURCE, EventName, check_event, push_event, run_event, run_event_name, storage_event
+from trainyard.model.event_name import EventName
+from trainyard.model.events import SOURCE, check_event, push_event, run_event, run_event_name, storage_event
 from trainyard.model.repository import Push
 from trainyard.model.run import Run
 from trainyard.model.storage import StorageTask

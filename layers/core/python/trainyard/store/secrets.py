@@ -64,5 +64,9 @@ def webhook_secret_name(repository: str) -> str:
     return f"webhooks/{repository}"
 
 
+def notification_secret_name(project: str, notification_id: str) -> str:
+    return f"hosts/{project}/notifications/{notification_id}"
+
+
 def host_token_name(repository: str) -> str:
     return f"hosts/{repository}"

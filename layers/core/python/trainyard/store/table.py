@@ -7,6 +7,7 @@
 | push       | `PUSH#{id}`             | `PUSH#{repository}`, time        |                            |
 | token      | `TOKEN#{digest}`        | `TOKEN#{user}`, id               |                            |
 | lock       | `LOCK#{repository}#{id}`| `LOCK#{repository}`, path        |                            |
+| mark       | `MARK#{name}`           |                                  |                            |
 | counter    | `COUNT#{name}`          |                                  |                            |
 | session    | `SESSION#{digest}`      | `SESSION#{user}`, time           |                            |
 | check      | `CHECK#{id}`            | `CHECK#{project}`, time          |                            |
@@ -307,6 +308,17 @@ class Table:
             ReturnValues="ALL_NEW",
         )
         return int(answer["Attributes"]["amount"]["N"])
+
+    def mark(self, name: str, expires: int) -> bool:
+        """Note that something was done; False if that was noted before. Forgotten after `expires`, a Unix time."""
+        try:
+            self._create(_key(f"MARK#{name}") | {"kind": {"S": "mark"}, "expires": {"N": str(expires)}})
+        except AlreadyThereError:
+            return False
+        return True
+
+    def is_marked(self, name: str) -> bool:
+        return self._item(f"MARK#{name}") is not None
 
     def _item(self, pk: str) -> Any:
         return self._dynamodb.get_item(TableName=self.name, Key=_key(pk), ConsistentRead=True).get("Item")

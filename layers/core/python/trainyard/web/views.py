@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
 
 from trainyard.model.catalogue import Catalogue, Flavor, is_here
-from trainyard.model.finding import Finding
+from trainyard.model.finding import Finding, Severity
 from trainyard.model.metric import Parameter
+from trainyard.model.notification import Notification
 from trainyard.model.repository import AccessToken, Repository, Scope
 from trainyard.model.run import Run, RunState
 from trainyard.model.storage import StorageReport
@@ -35,7 +36,7 @@ def public(model: type[BaseModel], name: str, without: set[str], **more: Any) ->
 OURS = {"claim", "job_tokens", "nudges", "reporter", "reported", "deleted_at"}
 """Fields of a run that are nobody else's business."""
 RunView = public(Run, "Run", OURS, final=(bool, Field(description="Whether it has ended.")))
-RepositoryView = public(Repository, "Repository", {"api_url", "removed_at"})
+RepositoryView = public(Repository, "Repository", {"api_url", "removed_at", "notifications"})
 TokenView = public(AccessToken, "AccessToken", {"digest"})
 NewTokenView = public(
     AccessToken, "NewAccessToken", {"digest"}, token=(str, Field(description="The secret, shown this once."))
@@ -62,7 +63,7 @@ def show_run(run: Run) -> dict[str, Any]:
 
 
 def show_repository(repository: Repository) -> dict[str, Any]:
-    return repository.model_dump(mode="json", exclude={"api_url", "removed_at"})
+    return repository.model_dump(mode="json", exclude={"api_url", "removed_at", "notifications"})
 
 
 def show_token(token: AccessToken) -> dict[str, Any]:
@@ -189,3 +190,45 @@ class OutputFile(BaseModel):
 
 class OutputList(_Listed):
     outputs: list[OutputFile]
+
+
+class MadeNotification(Notification):
+    secret: str | None = Field(description="What a webhook is signed with, shown this once; null for a topic.")
+
+
+class NotificationList(BaseModel):
+    notifications: list[Notification]
+
+
+class TriedNotification(BaseModel):
+    arrived: bool
+    reason: str | None = Field(description="Why it did not arrive.")
+
+
+class EventAddress(BaseModel):
+    name: str
+    schema_address: str = Field(alias="schema", description="Where its JSON Schema is.")
+
+
+class EventList(BaseModel):
+    events: list[EventAddress]
+
+
+class JsonSchema(RootModel[dict[str, Any]]):
+    """A JSON Schema of draft 2020-12."""
+
+
+class RuleView(BaseModel):
+    """A validation rule; to a browser the same address answers with a page."""
+
+    id: str
+    severity: Severity
+    title: Text
+    explanation: Text
+    failing: list[dict[str, Any]] = Field(description="Repositories in which it finds something.")
+    passing: list[dict[str, Any]] = Field(description="Repositories in which it finds nothing.")
+    url: str
+
+
+class RuleList(BaseModel):
+    rules: list[RuleView]

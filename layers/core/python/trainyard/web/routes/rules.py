@@ -18,6 +18,7 @@ from trainyard.validation.schema import schema_text
 from trainyard.validation.suggestion import nearest
 from trainyard.web.messages import Answer
 from trainyard.web.routes.routing import Call, route
+from trainyard.web.views import RuleList, RuleView
 
 _HTML = {
     "content-type": "text/html; charset=utf-8",
@@ -26,7 +27,7 @@ _HTML = {
 _WEIGHT = re.compile(r";\s*q=([0-9.]{1,5})")
 
 
-@route("GET", "/v1/rules")
+@route("GET", "/v1/rules", gives=RuleList)
 def list_rules(call: Call) -> Answer:
     if _prefers_html(call):
         return _page(rules_page(_language(call)))
@@ -34,7 +35,7 @@ def list_rules(call: Call) -> Answer:
     return _public({"rules": [{**one, "url": rule_address(one["id"], root)} for one in rule_documents()]})
 
 
-@route("GET", "/v1/rules/{rule}")
+@route("GET", "/v1/rules/{rule}", gives=RuleView)
 def show_rule(call: Call) -> Answer:
     rule_id = call.place["rule"]
     if rule_id not in REGISTRY:
@@ -44,7 +45,7 @@ def show_rule(call: Call) -> Answer:
     return _public({**rule_document(rule_id), "url": rule_address(rule_id, call.request.public_url)})
 
 
-@route("GET", "/v1/schema/trainyard.json")
+@route("GET", "/v1/schema/trainyard.json", media="application/schema+json")
 def show_schema(_call: Call) -> Answer:
     """For editors: `# yaml-language-server: $schema=ADDRESS` in the first line of trainyard.yaml."""
     headers = {"content-type": "application/schema+json; charset=utf-8", "access-control-allow-origin": "*"}
