@@ -122,7 +122,8 @@ def _answer(route: Route, models: _Models) -> dict[str, Any]:
     if route.gives:
         answer["content"] = {"application/json": {"schema": models[route.gives, "serialization"]}}
     if route.media:
-        answer["content"] = {route.media: {"schema": {"type": "string"}}}
+        kind = "object" if route.media.endswith("+json") else "string"
+        answer["content"] = {route.media: {"schema": {"type": kind}}}
     if route.status == 302:
         answer["headers"] = {"location": {"schema": {"type": "string", "format": "uri"}}}
     return answer
