@@ -46,13 +46,19 @@ class _Message:
 
 
 def submit_all(
-    state: State, runs: int, per_second: float, *, deliveries: int = 1, pause: float = 0.02, bound: float = 300.0
+    state: State,
+    runs: int,
+    allowed: Callable[[], bool],
+    *,
+    deliveries: int = 1,
+    pause: float = 0.02,
+    bound: float = 300.0,
 ) -> Outcome:
     """Admit `runs` runs, deliver each one's event so many times, and wait until every message is gone or dead.
 
-    `pause`: seconds until a message that failed comes again. TimeoutError after `bound` seconds.
+    `allowed`: whether Batch takes one more submission. `pause`: seconds until a message that failed comes again. TimeoutError after `bound` seconds.
     """
-    with batch(submissions_per_second=per_second) as (server, _, client):
+    with batch(submission_allowed=allowed) as (server, _, client):
         server.starve("cpu")  # jobs are counted, not run
         once = _once(server.endpoint)
         throttled: list[str] = []

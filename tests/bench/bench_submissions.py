@@ -12,6 +12,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]  # the tests' own modules
 from conftest import table_properties  # noqa: E402
 from submission_rig import submit_all  # noqa: E402
 
+from infra.local.batch.server import Allowance  # noqa: E402
 from infra.local.emulator.client import Emulator  # noqa: E402
 from tests.bench.report import report  # noqa: E402
 from trainyard.store import State  # noqa: E402
@@ -37,7 +38,7 @@ def measure(per_second: float) -> None:
         dynamodb = emulator.client("dynamodb", max_pool_connections=10)
         dynamodb.create_table(TableName="bench", **table_properties())
         state = State(Table("bench", dynamodb), Objects("bench"), Secrets("/bench"), Bus("bench"))
-        outcome = submit_all(state, RUNS, per_second)
+        outcome = submit_all(state, RUNS, Allowance(per_second))
     figures = {
         "submitted": (outcome.seconds, "s"),
         "submissions a second": (RUNS / outcome.seconds, "runs/s"),

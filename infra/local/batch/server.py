@@ -41,7 +41,7 @@ class BatchServer:
         place: Place | None = None,
         grace: float = 30.0,
         second: float = 1.0,
-        submissions_per_second: float | None = None,
+        submission_allowed: Callable[[], bool] | None = None,
     ) -> None:
         """images: how each image's command runs here; or launcher, which decides it all.
 
@@ -51,7 +51,7 @@ class BatchServer:
         work_dir: holds `scratch/` (one folder per attempt, removed after it) and `logs/<job id>/<attempt>.log`.
         port: 0 for a free one. grace: seconds between SIGTERM and SIGKILL.
         second: how long one second of a job's timeout and of the grace takes; less than 1 only in tests.
-        submissions_per_second: how many SubmitJob takes, with a second's worth at once, as AWS's 50; None: any number.
+        submission_allowed: asked, under the lock, at every SubmitJob; what it denies is throttled (see `Allowance`).
         Raises ValueError when the state file holds something else.
         """
         self._place = place or Place()
@@ -76,7 +76,7 @@ class BatchServer:
         self._deliverer = events.Deliverer(
             self._state.outbox, self._lock, on_event or _nobody_listens, self._saver.changed
         )
-        self._allowance = Allowance(submissions_per_second) if submissions_per_second else None
+        self._submission_allowed = submission_allowed
         self._resources = Resources(self._state, self._place)
         self._http: _Http | None = None
 
@@ -215,7 +215,7 @@ class BatchServer:
         return perform
 
     def _submit_job(self, request: Wire) -> Wire:
-        if self._allowance is not None and not self._allowance.take():
+        if self._submission_allowed is not None and not self._submission_allowed():
             raise Throttled
         detail = submission.submit(self._state, self._place, request).detail
         return {name: detail[name] for name in ("jobArn", "jobName", "jobId")}
@@ -270,14 +270,14 @@ class _Http:
 
 
 class Allowance:
-    """A token bucket that holds one second's worth."""
+    """A token bucket that holds one second's worth: AWS takes 50 submissions a second of an account."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
         self._left = per_second
         self._at = time.monotonic()
 
-    def take(self) -> bool:
+    def __call__(self) -> bool:
         """Whether one more call is allowed now. Callers hold the server's lock."""
         now = time.monotonic()
         self._left = min(self._per_second, self._left + (now - self._at) * self._per_second)
