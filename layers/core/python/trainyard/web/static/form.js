@@ -77,8 +77,9 @@
   async function ask(action) {
     const mine = ++latest;
     checked.value = "";
-    const answer = await fetch(form.action, { method: "POST", body: content(action), headers: { accept: "application/json" } });
-    if (!answer.ok) return null;
+    // Not `form.action`, which is the buttons of that name.
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: content(action), headers: { accept: "application/json" } });
+    if (!answer.ok) throw new Error(answer.status);
     const asked = await answer.json();
     if (mine !== latest) return null;
     if (asked.told) { tell(asked.told); return { errors: errorsIn(asked.told) }; }
@@ -90,7 +91,7 @@
       await sleep(POLL);
       if (mine !== latest) return null;
       const answer = await fetch(words.checks + check);
-      if (!answer.ok) return null;
+      if (!answer.ok) throw new Error(answer.status);
       const found = await answer.json();
       if (mine !== latest) return null;
       if (!found.done && !found.late) continue;
