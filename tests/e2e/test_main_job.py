@@ -264,3 +264,56 @@ def test_requests_that_are_wrong_get_one_shape_of_error(stack: Stack, user: User
     with pytest.raises(ApiError) as stranger:
         Client(stack.addresses.api).get("/v1/projects/ada/asked/runs")
     assert stranger.value.status in (401, 404)
+
+
+EVALUATE = """
+import argparse, json, pathlib
+parser = argparse.ArgumentParser()
+parser.add_argument("--model_url", required=True)
+parser.add_argument("--test_url", required=True)
+parser.add_argument("--output_path", required=True)
+args = parser.parse_args()
+weights = pathlib.Path(args.model_url, "model.ckpt").read_bytes()
+labels = pathlib.Path(args.test_url, "labels.txt").read_text().split()
+print("judging", len(weights), "bytes on", len(labels), "labels")
+pathlib.Path(args.output_path, "metrics.json").write_text(json.dumps({"test_accuracy": len(labels) / 4}))
+"""
+
+
+def test_the_projects_own_evaluation_script_decides_and_the_bundle_is_signed(
+    user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = user.api.post("/v1/repositories", {"name": "ada/labels", "kind": "dataset"})
+    data = user.clone(made["repository"]["clone_url"])
+    (data / "labels.txt").write_text("1 2 3\n")
+    user.push(data, "labels")
+    judge = "{script: evaluate.py, inputs: {test_url: {dataset: ada/labels}}, require: {test_accuracy: '>= 0.7'}}"
+    run_file = RUN_FILE.replace('{require: {accuracy: ">= 0.92", loss: "< 0.5"}}', judge)
+    tree = new_project(user, "judged", run_file)
+    (tree / "train" / "trainDir" / "evaluate.py").write_text(EVALUATE)
+    commit, _ = user.push(tree, "train and judge")
+    deadline, trained = time.monotonic() + WAIT_SECONDS, None
+    while trained is None and time.monotonic() < deadline:
+        runs = user.api.get("/v1/projects/ada/judged/runs")["runs"]
+        trained = next((one for one in runs if one["commit"] == commit and one["origin"] == "push"), None)
+        time.sleep(0.1)
+    run = judged(user, trained)
+    assert (run["state"], run["evaluation"]["verdict"]) == ("succeeded", "passed")
+    assert run["evaluation"]["best"]["test_accuracy"] == 0.75
+    runs = user.api.get("/v1/projects/ada/judged/runs")["runs"]
+    (script,) = [one for one in runs if one["origin"] == "evaluation"]
+    assert (script["evaluates"]["run"], script["state"]) == (run["id"], "succeeded")
+    assert "judging 7 bytes on 3 labels" in user.api.get(f"/v1/runs/{script['id']}/log")["text"]
+    assert user.api.get("/v1/projects/ada/judged/search", text="judging")["hits"][0]["run"] == script["id"]
+
+    from trainyard.cli.main import run as command
+
+    monkeypatch.setenv("TRAINYARD_URL", user.api.url)
+    monkeypatch.setenv("TRAINYARD_TOKEN", user.token)
+    assert command(["download", run["id"], str(tmp_path)]) == 0
+    assert command(["verify", run["id"], "--outputs", str(tmp_path)]) == 0
+    assert "same       model.ckpt" in capsys.readouterr().out
+    assert command(["reproduce", run["id"], "--timeout", str(WAIT_SECONDS)]) == 0
+    told = capsys.readouterr().out
+    assert "1 of 1 outputs are the same to the last byte" in told
+    assert "reproduced within 0.01" in told
