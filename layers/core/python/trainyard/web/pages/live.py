@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from trainyard.evaluation.run import stored_metrics
-from trainyard.logs.live import load_index, read_bytes, read_log
+from trainyard.logs.live import load_index, read_bytes
 from trainyard.logs.metrics import MetricScanner
 from trainyard.model.metric import Metrics
 from trainyard.model.run import FacetState, Run, RunState
@@ -27,7 +27,7 @@ def show_live(visit: Visit) -> PageAnswer:
     """`{"version", "settled", "text", "next"}`: the run's version and what was printed from `offset` on."""
     run = visit.run()
     offset = visit.request.number("offset", 0, 10**15)
-    printed = read_log(visit.state.objects, run.id, offset, _LOG_BYTES)
+    printed = shared_page(visit.state.objects, run.id, offset, _LOG_BYTES)
     return as_json(
         {
             "version": run.version,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from trainyard.logs.live import read_lines, read_log, tail
+from trainyard.logs.live import read_lines, tail
+from trainyard.logs.viewers import shared_page
 from trainyard.model.run import RunState
 from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError
@@ -41,7 +42,7 @@ def show_log(call: Call) -> Answer:
         page = read_lines(objects, run.id, request.number("line", 1, 10**12), lines)
     else:
         limit = request.number("limit", _DEFAULT_LOG_BYTES, _LARGEST_LOG_BYTES)
-        page = read_log(objects, run.id, request.number("offset", 0, 10**15), limit)
+        page = shared_page(objects, run.id, request.number("offset", 0, 10**15), limit)
     # A rejected run never printed anything and is not indexed: nothing will follow.
     end = page.end or run.state is RunState.REJECTED
     body = {"text": page.text, "offset": page.offset, "next_offset": page.next_offset, "end": end}
