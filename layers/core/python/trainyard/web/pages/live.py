@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from trainyard.evaluation.run import stored_metrics
 from trainyard.logs.live import load_index, read_bytes
 from trainyard.logs.metrics import MetricScanner
+from trainyard.logs.viewers import shared_page
 from trainyard.model.metric import Metrics
 from trainyard.model.run import FacetState, Run, RunState
 from trainyard.store.objects import Objects
