@@ -32,6 +32,13 @@ ELSEWHERE = ("batch:", "codecommit:")
 # Each with the situation in which it is needed, which these tests do not come to.
 RARELY = {
     ("IndexLogs", "s3:AbortMultipartUpload"): "a log that could not be stored as a whole",
+    ("ValidateRepo", "s3:DeleteObject"): "a file of Git LFS that nothing refers to any more, after some days",
+    ("ValidateRepo", "s3:DeleteObjectVersion"): "the same",
+    # Only where the operator names a key or topics.
+    ("EvaluateRun", "kms:Sign"): "signing with the operator's key",
+    ("EvaluateRun", "kms:GetPublicKey"): "the same",
+    ("Api", "sns:Publish"): "telling the operator's topics",
+    ("ReportStatus", "sns:Publish"): "the same",
     ("ServeLfs", "s3:PutObject"): "it signs the address, git carries it out",
     ("ReceivePush", "s3:GetObject"): "which repository an event of CodeCommit is about",
     ("ReceivePush", "s3:ListBucket"): "the same",

@@ -17,7 +17,7 @@ from trainyard.model.result import AttemptResult
 from trainyard.model.run import Evaluates, FacetState, Origin, Run, RunState, Transition
 from trainyard.model.spec import EVALUATED_ARGUMENT, EvaluationSpec, Input, RunSpec
 from trainyard.model.text import Text
-from trainyard.store import State, layout
+from trainyard.store import State, layout, spending
 from trainyard.store.objects import ObjectMissingError
 from trainyard.store.table import AlreadyThereError
 
@@ -57,7 +57,10 @@ def script_run(state: State, run: Run, at: datetime, number: int | None = None, 
     )
     _store_request(state, run, requested, spec)
     try:
-        started = admit(requested, spec, run.commit, FindingCount(), at)
+        repository = state.table.repository(run.project)
+        estimate = spending.estimate_of(state.table, run.project, run.name, spec, evaluates=True)
+        hold = spending.hold_of(state.table, run.project, repository.budget if repository else None, estimate, at)
+        started = admit(requested, spec, run.commit, FindingCount(), at, estimate=estimate, hold=hold)
         state.table.create_run(started)
     except AlreadyThereError:
         return state.table.run(run_id) or requested

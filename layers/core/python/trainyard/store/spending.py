@@ -21,8 +21,11 @@ _PAGE = 200
 _MOST_PAGES = 100
 
 
-def estimate_of(table: Table, project: str, name: str, spec: RunSpec) -> Estimate | None:
-    """What a run would cost here; None where the flavor is not known or has no price in this region."""
+def estimate_of(table: Table, project: str, name: str, spec: RunSpec, *, evaluates: bool = False) -> Estimate | None:
+    """What a run would cost here; None where the flavor is not known or has no price in this region.
+
+    `evaluates`: it is a script that judges a run, and only such ones tell how long it takes.
+    """
     flavor = load_catalogue().flavor(spec.flavor)
     if flavor is None:
         return None
@@ -30,6 +33,7 @@ def estimate_of(table: Table, project: str, name: str, spec: RunSpec) -> Estimat
         run.cost.seconds
         for run in table.runs_of(project, _PAST_RUNS).rows
         if run.name == name
+        and (run.evaluates is not None) == evaluates
         and run.state is RunState.SUCCEEDED
         and run.cost is not None
         and run.spec is not None
