@@ -100,7 +100,6 @@ _RUNS = _words(
     ("origin.form", "by form", "表单"),
     ("origin.api", "by API", "API"),
     ("origin.rerun", "repeated", "重建"),
-    ("origin.evaluation", "evaluation script", "评估脚本"),
     ("origin.evaluation", "to evaluate", "评估"),
     ("runs.title", "Trainings", "训练列表"),
     ("runs.repository", "Repository", "仓库"),
