@@ -16,7 +16,7 @@ from trainyard.web.pages.routing import Visit, page
 from trainyard.web.pages.shown import elapsed
 
 RUNS_SHOWN = 50
-RUNS_LOOKED_AT = 500
+RUNS_LOOKED_AT = 300
 """For one page of a filtered list; the next page goes on from there."""
 _FILTERS = ("state", "branch", "name", "by", "q")
 
