@@ -36,6 +36,12 @@ def download_log(visit: Visit) -> PageAnswer:
     return _download(visit, layout.log_key(run.id), f"{run.id}.log.gz")
 
 
+@page("GET", "/runs/{run}/bundle.json")
+def download_bundle(visit: Visit) -> PageAnswer:
+    run = visit.run()
+    return _download(visit, layout.bundle_key(run.id), f"{run.id}.bundle.json")
+
+
 def _download(visit: Visit, key: str, name: str) -> PageAnswer:
     """Sent on to an address that is good for a quarter of an hour and always saves, never shows."""
     if visit.state.objects.size(key) is None:

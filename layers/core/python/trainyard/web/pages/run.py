@@ -54,6 +54,7 @@ def show_run(visit: Visit) -> PageAnswer:
         request=_request(state, run),
         framework=load_catalogue().framework(run.spec.framework) if run.spec else None,
         flavor=load_catalogue().flavor(run.spec.flavor) if run.spec else None,
+        bundle=settled(run) and state.objects.size(layout.bundle_key(run.id)) is not None,
         outputs=outputs[:OUTPUTS_SHOWN],
         more_outputs=len(outputs) > OUTPUTS_SHOWN,
         may_command=visit.may_command(repository),

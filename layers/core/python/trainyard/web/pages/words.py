@@ -167,6 +167,8 @@ _RUNS = _words(
     ("run.outputs", "Training output", "训练输出"),
     ("run.outputs.all", "All files", "全部文件"),
     ("run.outputs.none", "The script left no files in output_path.", "脚本没有在 output_path 中留下文件。"),
+    ("run.bundle", "Signed bundle", "签名记录"),
+    ("run.bundle.more", "what ran on what, and what came of it", "记录运行的代码、输入和结果"),
     ("severity.error", "error", "错误"),
     ("severity.warning", "warning", "警告"),
     ("plot.across", "Epoch or step", "轮次或步数"),
