@@ -1,12 +1,14 @@
-"""Which addresses we go to, and the credentials that go with them."""
+"""Which addresses we go to, and the credentials that go with them. Whatever connects to a host asks here."""
 
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
+import socket
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from trainyard.hosts.networks import ip_address, is_disguised, is_loopback, is_public
 from trainyard.model.errors import InvalidInput
 from trainyard.model.repository import Repository
 from trainyard.model.settings import settings
@@ -15,31 +17,77 @@ from trainyard.model.text import Text
 MAX_LENGTH = 500
 # Nothing that a shell, git or a log would read as more than an address.
 _PLAIN = re.compile(r"[A-Za-z0-9._~:/\[\]%+-]+")
+# What every program reads in the same way: no empty part, no escapes, no zone of an IPv6 address.
+_NETLOC = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)(:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where one connection goes: nobody asks for the name's addresses again between the check and the connection."""
+
+    host: str
+    """The name, for TLS and for the Host header."""
+    port: int
+    addresses: list[str]
+    """Of the network, in the resolver's order; each was checked."""
 
 
 def checked_address(url: str, field: str = "clone_url") -> str:
-    """`url` itself, if we may connect to it: https, or plain http to this machine where the operator allowed that.
+    """`url` itself, if it is of a kind that we connect to: https, or plain http to this machine if that is allowed.
+
+    What its name stands for is looked up where the connection is made, see `destination`.
 
     Raises:
-        InvalidInput: another scheme, a user or password inside, a query, or no host at all.
+        InvalidInput: another scheme, a user or password inside, a query, no host at all, or an address that is not
+            public.
     """
     parts = _split(url)
-    if parts is None or len(url) > MAX_LENGTH or not _PLAIN.fullmatch(url) or "@" in parts.netloc:
+    if parts is None or len(url) > MAX_LENGTH or not _PLAIN.fullmatch(url) or not _NETLOC.fullmatch(parts.netloc):
         raise _refused(field)
-    if parts.scheme == "https" or (
-        parts.scheme == "http" and settings().allow_loopback_http and is_loopback(parts.hostname or "")
-    ):
+    host = parts.hostname or ""
+    if is_disguised(host):
+        raise _refused(field)
+    if ip_address(host) is not None:
+        _check_network(host, host, field)
+    if parts.scheme == "https" or (parts.scheme == "http" and settings().allow_loopback_http and is_loopback(host)):
         return url
     raise _refused(field)
 
 
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def destination(url: str, field: str = "clone_url") -> Destination:
+    """Where to connect for `url`, now.
+
+    Raises:
+        InvalidInput: as `checked_address`, or one of the name's addresses is not public. A name that stands for both
+            kinds is refused as a whole: no host of ours has such a name.
+        OSError: the name is not known, or nobody answers for it.
+    """
+    parts = urlsplit(checked_address(url, field))
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    addresses = _resolve(host, port, field)
+    for address in addresses:
+        _check_network(address, host, field)
+    return Destination(host, port, addresses)
+
+
+def _resolve(host: str, port: int, field: str) -> list[str]:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a part of the name is empty or too long
+        raise _refused(field) from None
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _check_network(address: str, host: str, field: str) -> None:
+    if is_public(address.partition("%")[0]) or (settings().allow_loopback_http and is_loopback(address)):
+        return
+    raise InvalidInput(
+        Text(
+            en=f"{host} is not reachable from the internet. Give an address that is.",
+            zh=f"{host} 无法从互联网访问。请填写可公开访问的地址。",
+        ),
+        details={"field": field},
+    )
 
 
 def repository_path(repository: Repository, segments: int | None = 2) -> str:
@@ -73,10 +121,10 @@ def token_secret(token: str) -> str:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
+        is_possible = parts.port != 0  # raises where it is no number
     except ValueError:
         return None
-    return parts if parts.hostname else None
+    return parts if parts.hostname and is_possible else None
 
 
 def _refused(field: str) -> InvalidInput:

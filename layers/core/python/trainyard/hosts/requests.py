@@ -1,10 +1,11 @@
-"""One request to a host's API: bounded in time and size, a few tries, never a redirect."""
+"""One request to a host's API: only where we may connect, bounded in time and size, a few tries, never a redirect."""
 
 from __future__ import annotations
 
 import json
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from trainyard.hosts.addresses import checked_address
+from trainyard.hosts.addresses import Destination, destination
 from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
 
 TRIES = 3
@@ -86,7 +88,6 @@ def send(
 
     `query` is ours and apart from the address, which somebody registered and may hold none.
     """
-    checked_address(url, "api_url")
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{query}" if query else "")
     name = parts.hostname or ""
@@ -94,7 +95,8 @@ def send(
     for attempt in range(tries):
         asked = 0.0
         try:
-            reply = _once(method, parts, target, body, {"User-Agent": "trainyard", **headers}, largest)
+            connection = _connection(parts, destination(url, "api_url"))
+            reply = _once(connection, method, target, body, {"User-Agent": "trainyard", **headers}, largest)
         except (OSError, HTTPException) as error:
             reason = type(error).__name__
         else:
@@ -118,11 +120,60 @@ def _passes(reply: Reply) -> bool:
     return reply.status in _PASSING or (reply.status == 403 and limited)
 
 
-def _once(method: str, parts: SplitResult, target: str, body: bytes, headers: Mapping[str, str], largest: int) -> Reply:
+class _CheckedConnection(HTTPConnection):
+    """Goes to the addresses that were checked; what the name stands for by now does not matter."""
+
+    checked: Destination
+
+    def connect(self) -> None:
+        self.sock = _socket(self.checked)
+
+
+class _CheckedTlsConnection(HTTPSConnection):
+    """The same, and the host has to prove that it is the one of that name."""
+
+    checked: Destination
+
+    def connect(self) -> None:
+        self.sock = _tls().wrap_socket(_socket(self.checked), server_hostname=self.checked.host)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _connection(parts: SplitResult, checked: Destination) -> HTTPConnection:
+    kind = _CheckedTlsConnection if parts.scheme == "https" else _CheckedConnection
+    connection = kind(checked.host, parts.port, timeout=TIMEOUT_SECONDS)
+    connection.checked = checked
+    return connection
+
+
+def _socket(checked: Destination) -> socket.socket:
+    """To the first of the addresses that answers."""
+    end = time.monotonic() + WHOLE_SECONDS
+    failure: OSError = TimeoutError()
+    for address in checked.addresses:
+        left = min(TIMEOUT_SECONDS, end - time.monotonic())
+        if left <= 0:
+            break
+        try:
+            connected = socket.create_connection((address, checked.port), left)
+        except OSError as error:
+            failure = error
+        else:
+            connected.settimeout(TIMEOUT_SECONDS)
+            return connected
+    raise failure
+
+
+def _once(
+    connection: HTTPConnection, method: str, target: str, body: bytes, headers: Mapping[str, str], largest: int
+) -> Reply:
     """TimeoutError also where the host answers, but so slowly that it would hold us for ever."""
-    assert parts.hostname is not None
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
     with _cut_off(connection) as is_over:
         connection.request(method, target, body=body or None, headers=dict(headers))
         response = connection.getresponse()

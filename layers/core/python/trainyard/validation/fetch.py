@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trainyard.hosts.addresses import Destination, destination
 from trainyard.hosts.contract import FetchAddress
-from trainyard.model.errors import UserError
-from trainyard.model.settings import settings
+from trainyard.model.errors import InvalidInput, UserError
 from trainyard.model.text import Text
 from trainyard.validation.object_database import (
     LimitExceededError,
@@ -151,18 +151,32 @@ def _fetch(
         *("--no-recurse-submodules", f"--filter=blob:{blobs or f'limit={MAX_FILE_BYTES + 1}'}"),
         *("--", address.url, reference),
     ]
-    process: Any = Git(git_dir).execute(
-        command, as_process=True, env=_environment(git_dir, address), start_new_session=True
-    )
+    environment = _environment(git_dir, address, _destination(address))
+    process: Any = Git(git_dir).execute(command, as_process=True, env=environment, start_new_session=True)
     message = _wait(process.proc, limits)
     _write_configuration(git_dir)
     if process.proc.returncode != 0:
         raise _failure(message, process.proc.returncode, reference)
 
 
-def _environment(git_dir: Path, address: FetchAddress) -> dict[str, str]:
+def _destination(address: FetchAddress) -> Destination:
+    try:
+        return destination(address.url)
+    except InvalidInput as refused:
+        raise FetchRefused(
+            "refused",
+            refused.message,
+            Text(en="Register the repository again under a public address.", zh="请使用可公开访问的地址重新登记仓库。"),
+        ) from None
+    except OSError as error:
+        raise RemoteUnavailableError(f"the git host's name: {type(error).__name__}") from error
+
+
+def _environment(git_dir: Path, address: FetchAddress, checked: Destination) -> dict[str, str]:
     """Configuration by environment, so that credentials are in no argument, file or trace."""
     configuration = [
+        *_resolved(checked),
+        ("http.proxy", ""),
         ("http.followRedirects", "false"),
         ("http.lowSpeedLimit", "1000"),
         ("http.lowSpeedTime", "20"),
@@ -182,14 +196,16 @@ def _environment(git_dir: Path, address: FetchAddress) -> dict[str, str]:
     pairs = {"GIT_CONFIG_COUNT": str(len(configuration))}
     for index, (key, value) in enumerate(configuration):
         pairs |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    protocols = "https:http" if settings().allow_loopback_http and _is_loopback(address.url) else "https"
-    return git_environment(git_dir, GIT_DIR=str(git_dir), GIT_ALLOW_PROTOCOL=protocols, **pairs)
+    # Plain http only where the check let it pass.
+    return git_environment(git_dir, GIT_DIR=str(git_dir), GIT_ALLOW_PROTOCOL=address.url.partition(":")[0], **pairs)
 
 
-def _is_loopback(url: str) -> bool:
-    from urllib.parse import urlsplit
-
-    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+def _resolved(checked: Destination) -> list[tuple[str, str]]:
+    """So that git asks no resolver but goes where the check said."""
+    if checked.host in checked.addresses:
+        return []  # an address itself
+    addresses = ",".join(f"[{address}]" if ":" in address else address for address in checked.addresses)
+    return [("http.curloptResolve", f"{checked.host}:{checked.port}:{addresses}")]
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
