@@ -82,7 +82,12 @@ def branch_of(run: Run) -> str:
 
 def line_of(run: Run) -> Line:
     started, ended = run_times(run)
-    return Line(run, branch_of(run), run.created_at, elapsed(started, ended), run.cost.usd if run.cost else None)
+    return Line(run, branch_of(run), run.created_at, elapsed(started, ended), _cost(run))
+
+
+def _cost(run: Run) -> float | None:
+    """None as long as no attempt has ended: nothing was counted yet."""
+    return run.cost.usd if run.cost is not None and (run.state.is_final or run.cost.usd) else None
 
 
 def run_times(run: Run) -> tuple[datetime | None, datetime | None]:
