@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from builders import NOW, a_repository, a_run
 
 from trainyard.intake.connection import remember_connection
+from trainyard.model.check import Check, CheckAnswer
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FacetState, Job, Run, RunState
 from trainyard.store import State, layout
@@ -90,10 +92,31 @@ def test_evaluate_run_waits_for_the_log(house: State, invoke: Invoke) -> None:
         ("report_status", "run_running"),
         ("validate_repo", "run_requested"),
         ("validate_repo", "push_received"),
+        ("validate_repo", "check_requested"),
     ],
 )
 def test_an_event_about_what_is_gone_is_done_with(invoke: Invoke, function: str, event: str) -> None:
     assert invoke(function, event) == DONE
+
+
+def test_validate_repo_answers_a_check_once(house: State, invoke: Invoke) -> None:
+    house.table.create_check(Check(id="check-1", project="demo/lenet5", requested_by="demo", requested_at=NOW))
+    assert invoke("validate_repo", "check_requested") == DONE
+    answer = house.objects.get(layout.check_key("check-1"))
+    assert [one.rule for one in CheckAnswer.model_validate_json(answer).findings] == ["commit-unavailable"]
+    assert invoke("validate_repo", "check_requested") == DONE
+    assert house.objects.get(layout.check_key("check-1")) == answer
+
+
+def test_api_answers_with_pages_outside_its_version(invoke: Invoke) -> None:
+    event = {
+        "rawPath": "/",
+        "headers": {"accept-language": "zh-CN"},
+        "requestContext": {"http": {"method": "GET", "path": "/"}, "domainName": "api.example"},
+    }
+    answer = invoke("api", event)
+    assert answer["headers"]["content-type"] == "text/html; charset=utf-8"
+    assert "登录" in base64.b64decode(answer["body"]).decode()
 
 
 def test_receive_push_takes_events_of_codecommit(house: State, invoke: Invoke) -> None:
