@@ -36,10 +36,18 @@ class BackendContract(ABC):
         }
         return JobRequest.model_validate({**values, **changes})
 
+    def was_stopped(self, status: JobStatus, reason: str) -> None:
+        """Where the backend keeps the reason, it tells it."""
+        assert reason in status.reason
+
+    def look(self, backend: ComputeBackend, job: Job) -> JobStatus | None:
+        """As whoever is responsible for the backend's jobs looks at them."""
+        return backend.attend(job)
+
     def wait(self, backend: ComputeBackend, job: Job, until: Callable[[JobStatus], bool]) -> JobStatus:
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            status = backend.describe(job)
+            status = self.look(backend, job)
             if status is not None and until(status):
                 return status
             time.sleep(0.05)
@@ -85,7 +93,7 @@ class BackendContract(ABC):
         backend.stop(job, "stopped by demo")
         status = self.ended(backend, job)
         assert status.phase is JobPhase.FAILED
-        assert "stopped by demo" in status.reason
+        self.was_stopped(status, "stopped by demo")
 
     def test_stopping_what_has_ended_is_silent(self) -> None:
         backend = self.make()

@@ -27,6 +27,10 @@ class JobRequest(BaseModel):
     """The flavor's queue, as the catalogue names it."""
     job_definition: str
     """The framework's job definition, as the catalogue names it."""
+    instance: str = ""
+    """The flavor's machine, as its provider names it."""
+    version: str = ""
+    """The framework's version, as its provider names it."""
     vcpus: int
     memory_mib: int
     accelerators: int = 0
@@ -53,6 +57,8 @@ class JobEnd(StrEnum):
     """It waited for a machine as long as it may, and none came."""
     IMPOSSIBLE = "impossible"
     """No machine of its queue could ever carry it."""
+    NOT_FETCHED = "not_fetched"
+    """It ran elsewhere and ended; what it left could not be brought back."""
 
 
 class JobStatus(BaseModel):
@@ -75,6 +81,8 @@ class JobStatus(BaseModel):
     """For a job that is queued: why, and what would change it."""
     seconds: float = 0.0
     """How long machines worked for it in the attempts that have ended: what is paid for."""
+    doubtful: bool = False
+    """The backend itself is not sure of this end: it counts once several looks have seen it."""
 
 
 class SubmissionRefusedError(Exception):
@@ -94,6 +102,8 @@ class ComputeBackend(ABC):
 
     name: str
     """Its name in the registry and in the catalogue."""
+    must_be_asked: bool = False
+    """It tells nobody when a job moves on, so that somebody has to look."""
 
     @abstractmethod
     def submit(self, request: JobRequest) -> Job:
@@ -109,6 +119,17 @@ class ComputeBackend(ABC):
     @abstractmethod
     def describe(self, job: Job) -> JobStatus | None:
         """Where it stands; None once the backend has forgotten it."""
+
+    def attend(self, job: Job) -> JobStatus | None:
+        """`describe`, for whoever looks regularly: a job with steps that nobody else begins is carried one further.
+
+        Safe to call by two at the same moment.
+        """
+        return self.describe(job)
+
+    def live_log(self, job: Job, offset: int) -> bytes:  # noqa: ARG002
+        """What the log holds from `offset` on and nobody else stores, as far as it is known; b"" if nothing."""
+        return b""
 
     def explain(self, status: JobStatus) -> Text | None:
         """A closer look at why a queued job waits, such as its place in the queue. It may ask the backend."""

@@ -9,6 +9,7 @@ from trainyard.compute.contract import ComputeBackend
 
 BACKENDS = {
     "aws_batch": "trainyard.compute.aws_batch:AwsBatch",
+    "modelarts": "trainyard.compute.modelarts.backend:ModelArts",
 }
 
 

@@ -31,7 +31,10 @@ S3_ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P
 ARGUMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 # The runner's own words; a script that could set them could pretend to be the platform.
-RESERVED_ENVIRONMENT = re.compile(r"(AWS|TRAINYARD|MA|LD|UV|PIP|PYTHON(?!UNBUFFERED|HASHSEED))_?.*")
+# Of ModelArts' own, one may be chosen: how the script is started on several cards.
+RESERVED_ENVIRONMENT = re.compile(
+    r"(AWS|TRAINYARD|LD|UV|PIP|PYTHON(?!UNBUFFERED|HASHSEED))_?.*|MA_(?!RUN_METHOD$).*|MA"
+)
 OUTPUT_ARGUMENT = "output_path"
 AIM_ARGUMENT = "aim_repo"
 EVALUATED_ARGUMENT = "model_url"
