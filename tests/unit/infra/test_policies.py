@@ -80,6 +80,10 @@ def test_only_who_must_may_read_secrets() -> None:
         "ReportStatusRole",
         "SweepRole",
         "EvaluateRunRole",
+        # The keys of Huawei Cloud.
+        "EnqueueJobRole",
+        "TrackJobRole",
+        "CarrierRole",
     }
 
 

@@ -51,10 +51,10 @@ class Settings(BaseModel):
         [], description="ARNs of SNS topics that projects may publish to, separated by commas."
     )
     huawei_account: str = Field("", description="Name of the SSM parameter with the keys of Huawei Cloud; empty: none.")
-    obs_bucket: str = Field("", description="OBS bucket, in ModelArts' region, that Ascend runs pass through.")
-    smn_topic: str = Field("", description="URN of the SMN topic that says when an Ascend run has ended; may be empty.")
     modelarts_endpoint: str = Field("", description="Where ModelArts is; empty: Huawei's own address.")
-    obs_endpoint: str = Field("", description="Where OBS is; empty: Huawei's own address.")
+    watch_rule: str = Field(
+        "", description="Name of the schedule that looks at Ascend runs; on only while there are some."
+    )
     allow_loopback_http: bool = Field(False, description="Git over plain http to loopback addresses is allowed.")
 
     @classmethod
