@@ -98,6 +98,20 @@ def use_everything(batch: Any, server: BatchServer) -> None:
     batch.describe_job_definitions()
     batch.describe_job_queues()
     batch.describe_compute_environments()
+    clear_up(batch)
+
+
+def clear_up(batch: Any) -> None:
+    """A fair share comes and goes, and then everything goes."""
+    made = batch.create_scheduling_policy(name="fair", fairsharePolicy={"shareDecaySeconds": 60})["arn"]
+    batch.update_scheduling_policy(arn=made, fairsharePolicy={"shareDecaySeconds": 30})
+    assert batch.describe_scheduling_policies(arns=[made])["schedulingPolicies"][0]["name"] == "fair"
+    assert batch.list_scheduling_policies()["schedulingPolicies"]
+    batch.delete_scheduling_policy(arn=made)
+    batch.update_job_queue(jobQueue="q", state="DISABLED")
+    batch.delete_job_queue(jobQueue="q")
+    batch.update_compute_environment(computeEnvironment="c", state="DISABLED")
+    batch.delete_compute_environment(computeEnvironment="c")
 
 
 def complaints(value: Any, shape: Any, where: str) -> Iterator[str]:
