@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PY_SOURCES := layers/core/python functions infra tests
-TEMPLATES := template.yaml $(wildcard infra/*.yaml)
+TEMPLATES := template.yaml $(wildcard infra/*.yaml infra/recipes/*.yaml)
 
 .PHONY: setup demo up down test lint unit e2e bench format build images clean help
 
