@@ -57,6 +57,10 @@ def aws(aws_credentials: None, kept_session: Any, kept_client: Any) -> Iterator[
 
 @pytest.fixture
 def state(aws: None) -> State:
+    return fresh_state()
+
+
+def fresh_state() -> State:
     """State on a fresh table, bucket and bus."""
     clients.client("dynamodb").create_table(TableName="trainyard", **table_properties())
     clients.client("s3").create_bucket(Bucket="trainyard")

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from trainyard.intake.permissions import readable_repository, readable_run, require_scope, writable_repository
+from trainyard.intake.permissions import owned_repository, owned_run, writable_repository
 from trainyard.intake.submissions import SubmitRun
 from trainyard.model import lifecycle
 from trainyard.model.budget import Budget
-from trainyard.model.errors import Conflict, Forbidden
+from trainyard.model.errors import Conflict
 from trainyard.model.money import Estimate
-from trainyard.model.repository import AccessToken, Repository, Scope
+from trainyard.model.repository import AccessToken, Repository
 from trainyard.model.run import Run
 from trainyard.model.text import Text
 from trainyard.store import State, spending
@@ -51,11 +51,10 @@ def set_budget(state: State, project: str, token: AccessToken | None, budget: Bu
     """Runs that wait for approval already go on waiting: somebody looks at them anyway.
 
     Raises:
-        Unauthenticated, NotFound: see `readable_repository`.
+        Unauthenticated, NotFound: see `owned_repository`.
         Forbidden: neither the owner nor an operator.
     """
-    repository = readable_repository(state.table, project, require_scope(token, Scope.WRITE))
-    _require_purse(repository, token)
+    repository = owned_repository(state.table, project, token)
     wanted = None if budget.limits_nothing else budget
     changed = state.table.change_repository(project, lambda known: known.model_copy(update={"budget": wanted}))
     return changed or repository
@@ -65,16 +64,14 @@ def approve_run(state: State, run_id: str, token: AccessToken | None, now: datet
     """Agree to what a run costs; it is submitted then. Approving twice changes nothing.
 
     Raises:
-        Unauthenticated, NotFound: see `readable_run`.
+        Unauthenticated, NotFound: see `owned_run`.
         Forbidden: neither the owner of its project nor an operator.
         Conflict: it does not wait for approval.
     """
-    known = require_scope(token, Scope.WRITE)
-    run = readable_run(state.table, run_id, known)
-    repository = readable_repository(state.table, run.project, known)
-    _require_purse(repository, known)
+    run = owned_run(state.table, run_id, token)
+    assert token is not None
     at = now or datetime.now(UTC)
-    run = state.table.change_run(run.id, lambda current: lifecycle.approve(current, known.user, at)) or run
+    run = state.table.change_run(run.id, lambda current: lifecycle.approve(current, token.user, at)) or run
     if run.approval is None or run.approval.pending:
         raise Conflict(
             Text(
@@ -85,14 +82,3 @@ def approve_run(state: State, run_id: str, token: AccessToken | None, now: datet
             details={"state": run.state.value},
         )
     return run
-
-
-def _require_purse(repository: Repository, token: AccessToken | None) -> None:
-    if token is not None and (token.user == repository.owner or Scope.OPERATE in token.scopes):
-        return
-    raise Forbidden(
-        Text(
-            en=f"Only {repository.owner}, who owns the project, or an operator decides about its money.",
-            zh=f"只有项目所有者 {repository.owner} 或管理员可以决定其费用。",
-        )
-    )

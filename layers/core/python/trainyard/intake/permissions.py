@@ -128,6 +128,19 @@ def commandable_run(table: Table, run_id: str, token: AccessToken | None) -> Run
     return run
 
 
+def owned_run(table: Table, run_id: str, token: AccessToken | None) -> Run:
+    """The run, if the user may decide about its project's money; the errors of `owned_repository`."""
+    require_scope(token, Scope.WRITE)
+    run = table.run(run_id) if is_run_id(run_id) else None
+    if run is None or run.deleted_at is not None:
+        raise _no_run(run_id)
+    try:
+        owned_repository(table, run.project, token)
+    except NotFound:
+        raise _no_run(run_id) from None
+    return run
+
+
 def _no_run(run_id: str) -> NotFound:
     shown = run_id[:64]
     return NotFound(
