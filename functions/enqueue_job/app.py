@@ -12,6 +12,7 @@ from trainyard.model.event_name import EventName
 from trainyard.model.events import RunEvent
 from trainyard.store import state
 from trainyard.submission.submit import stop_run, submit_run
+from trainyard.tracking.watch import needs_watch, switch
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -21,4 +22,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _enqueue(event: BusEvent, message_id: str) -> None:
     run_id = RunEvent.model_validate(event.detail).run_id
     act = stop_run if event.detail_type == EventName.RUN_STOP_REQUESTED else submit_run
-    act(state(), run_id, message_id, backend)
+    if needs_watch(act(state(), run_id, message_id, backend), backend):
+        switch(on=True)

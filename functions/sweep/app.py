@@ -11,11 +11,14 @@ from trainyard.compute.registry import backend
 from trainyard.intake.missed import find_missed_pushes
 from trainyard.store import state
 from trainyard.tracking.sweep import sweep_runs
+from trainyard.tracking.watch import watch_runs
 
 logger = Logger()
 
 
-def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    if event.get("watch"):
+        return {"watched": watch_runs(state(), backend)}
     done: dict[str, Any] = {}
     try:
         done |= asdict(sweep_runs(state(), backend))

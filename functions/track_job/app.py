@@ -7,9 +7,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from trainyard.compute.aws_batch import status_of
+from trainyard.compute.registry import backend
 from trainyard.delivery import BusEvent, consume
 from trainyard.store import state
-from trainyard.tracking.track import track_job
+from trainyard.tracking.watch import heard
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -17,4 +18,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _track(event: BusEvent, _message_id: str) -> None:
-    track_job(state(), status_of(event.detail))
+    heard(state(), status_of(event.detail), backend)

@@ -18,7 +18,9 @@ FAMILIES = {
     if each["Type"] == "AWS::CloudFormation::Stack"
 }
 DEFINITIONS = properties_of("AWS::Batch::JobDefinition", COMPUTE)
-BATCH_FLAVORS = [each for each in load_catalogue().flavors if not each.retired and each.queue]
+BATCH_FLAVORS = [
+    each for each in load_catalogue().flavors if not each.retired and each.queue and each.queue != "ascend"
+]
 
 
 @pytest.mark.parametrize("flavor", BATCH_FLAVORS, ids=lambda flavor: flavor.name)

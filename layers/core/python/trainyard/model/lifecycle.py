@@ -62,6 +62,9 @@ class Observation(BaseModel):
 
 # An event is delivered five times at most before it is put aside.
 _KEPT_JOB_TOKENS = 10
+# As often must a backend say that it may have lost a job, before it counts.
+LOOKS_BEFORE_LOST = 3
+_BETWEEN_DOUBTS = timedelta(seconds=30)
 _STATE_OF_PHASE = {
     JobPhase.QUEUED: RunState.QUEUED,
     JobPhase.STARTING: RunState.STARTING,
@@ -171,7 +174,9 @@ def observe(run: Run, seen: Observation) -> Run:
     if (seen.attempt, state.rank) < (run.attempt, run.state.rank):
         return run
     if (seen.attempt, state) == (run.attempt, run.state):
-        return run if seen.waiting == run.waiting else _change(run, seen.at, waiting=seen.waiting)
+        if seen.waiting == run.waiting and not run.doubts:
+            return run
+        return _change(run, seen.at, waiting=seen.waiting, doubts=0, doubted_at=None)
     return _move(
         _caught_up(run, seen, state),
         state,
@@ -184,6 +189,15 @@ def observe(run: Run, seen: Observation) -> Run:
         # A submission that is under way has still to note its job, unless that has ended already.
         claim=None if state.is_final or run.job is not None else run.claim,
     )
+
+
+def doubt(run: Run, job_id: str, at: datetime) -> Run:
+    """The backend is not sure whether the run's job is lost. Looks that lie too close together count as one."""
+    if run.state.is_final or run.job is None or run.job.id != job_id:
+        return run
+    if run.doubted_at is not None and at - run.doubted_at < _BETWEEN_DOUBTS:
+        return run
+    return _change(run, at, doubts=run.doubts + 1, doubted_at=at)
 
 
 def _caught_up(run: Run, seen: Observation, state: RunState) -> Run:

@@ -196,6 +196,9 @@ class Run(BaseModel):
     approval: Approval | None = None
     """For a run over its project's budget: whether somebody agreed."""
     fallback: Fallback | None = None
+    doubts: int = 0
+    """How often in a row its backend was not sure whether its job is lost."""
+    doubted_at: datetime | None = None
     stop: StopRequest | None = None
     failure: FailureReason | None = None
     exit_code: int | None = None

@@ -49,7 +49,7 @@ def judge(ended: Ended, timeout: timedelta) -> tuple[Ending, int, Text | None]:
         case process.Outcome.STOPPED:
             return Ending.STOPPED, EXIT_STOPPED, STOPPED
         case process.Outcome.TIMED_OUT:
-            return Ending.TIMED_OUT, EXIT_TIMED_OUT, _timed_out(timeout)
+            return Ending.TIMED_OUT, EXIT_TIMED_OUT, timed_out(timeout)
         case process.Outcome.LIMITED:
             assert ended.limit is not None
             return Ending.SCRIPT_FAILED, EXIT_LIMITED, _LIMITS[ended.limit]
@@ -58,7 +58,7 @@ def judge(ended: Ended, timeout: timedelta) -> tuple[Ending, int, Text | None]:
     return Ending.SCRIPT_FAILED, ended.exit_code, _failed(ended)
 
 
-def _timed_out(timeout: timedelta) -> Text:
+def timed_out(timeout: timedelta) -> Text:
     limit = format_duration(timeout)
     return Text(
         en=f"The script did not end within its timeout of {limit}; raise `timeout` or train for fewer epochs.",

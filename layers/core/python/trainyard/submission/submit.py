@@ -95,6 +95,8 @@ def _request(run: Run, framework: Framework, flavor: Flavor, secret: str) -> Job
         owner=run.project.partition("/")[0],
         queue=flavor.queue,
         job_definition=framework.job_definition,
+        instance=flavor.instance,
+        version=framework.version,
         vcpus=flavor.vcpus,
         memory_mib=flavor.memory_mib,
         accelerators=flavor.accelerators,

@@ -12,6 +12,7 @@ from trainyard.model.run import Run, RunState
 from trainyard.store import State
 from trainyard.tracking.track import track_job
 from trainyard.tracking.waiting import explained
+from trainyard.tracking.watch import look_after
 
 # Longer than a slow way through every queue with its retries.
 STANDSTILL = timedelta(minutes=10)
@@ -46,6 +47,10 @@ def sweep_runs(state: State, backends: Callable[[str], ComputeBackend], now: dat
 def _mend(state: State, run: Run, backends: Callable[[str], ComputeBackend], at: datetime, done: Sweep) -> None:
     if run.job is not None:
         backend = backends(run.job.backend)
+        if backend.must_be_asked:
+            after = look_after(state, run, backends, at)
+            done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
+            return
         status = backend.describe(run.job)
         if status is not None:
             after = track_job(state, explained(backend, status), at)

@@ -62,6 +62,13 @@ _FAILURES = {
             "请换用其他规格或 `machines: spot_first`，或稍后重新运行。",
         ),
     ),
+    JobEnd.NOT_FETCHED: (
+        "platform",
+        Text(
+            en="The training has ended, but what it left could not be brought back from Huawei Cloud.",
+            zh="训练已结束，但输出未能从华为云取回。",
+        ),
+    ),
     JobEnd.IMPOSSIBLE: (
         "capacity",
         Text(
@@ -79,6 +86,10 @@ def track_job(state: State, status: JobStatus, at: datetime | None = None) -> Ru
     run = state.table.run(status.run_id)
     if run is None or run.state.is_final:
         return run
+    if status.doubtful:
+        doubted = state.table.change_run(run.id, lambda known: lifecycle.doubt(known, status.job.id, seen_at))
+        if doubted is None or doubted.doubts < lifecycle.LOOKS_BEFORE_LOST:
+            return doubted
     if status.end is JobEnd.NO_CAPACITY:
         fallen = state.table.change_run(run.id, lambda known: lifecycle.fall_back(known, status.job.id, seen_at))
         if fallen is not None and fallen.fallback is not None:

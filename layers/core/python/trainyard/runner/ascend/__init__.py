@@ -1,0 +1,1 @@
+"""What carries a run to ModelArts and back, and what starts it there."""
