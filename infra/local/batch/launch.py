@@ -63,6 +63,8 @@ def spec(job: Job) -> JobSpec:
         "AWS_BATCH_CE_NAME": job.environment_name,
         "AWS_BATCH_JOB_ATTEMPT": str(job.attempt),
     }
+    if job.parent_id is not None:
+        batch_own["AWS_BATCH_JOB_ARRAY_INDEX"] = str(detail["arrayProperties"]["index"])
     environment = {each["name"]: each.get("value", "") for each in container["environment"]}
     return JobSpec(
         job_id=job.job_id,

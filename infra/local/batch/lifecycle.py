@@ -6,11 +6,13 @@ Pure: changes the job it is given and nothing else.
 from dataclasses import dataclass
 from typing import Any
 
-from infra.local.batch import retry
+from infra.local.batch import arrays, retry
 from infra.local.batch.records import NOT_YET_PLACED, Job
 
 NEXT = {
-    "SUBMITTED": {"RUNNABLE", "FAILED"},
+    "SUBMITTED": {"RUNNABLE", "PENDING", "FAILED"},
+    # Only the parents of array jobs, until the last of their children has ended.
+    "PENDING": {"SUCCEEDED", "FAILED"},
     "RUNNABLE": {"STARTING", "FAILED"},
     "STARTING": {"RUNNING", "RUNNABLE", "FAILED"},
     "RUNNING": {"SUCCEEDED", "RUNNABLE", "FAILED"},
@@ -95,6 +97,15 @@ def end_unplaced(job: Job, reason: str, now: int) -> None:
     if job.status not in NOT_YET_PLACED:
         raise RuntimeError(f"{job.job_id} is {job.status}, not waiting")
     _end(job, "FAILED", reason, now)
+
+
+def end_parent(job: Job, now: int) -> None:
+    """The last child of an array job has ended. now: milliseconds."""
+    if job.detail["arrayProperties"]["statusSummary"].get("FAILED"):
+        _end(job, "FAILED", job.stop_reason or arrays.CHILD_FAILED, now)
+    else:
+        _end(job, "SUCCEEDED", "", now)
+        del job.detail["statusReason"]
 
 
 def _end(job: Job, status: str, reason: str, now: int) -> None:

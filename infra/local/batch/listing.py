@@ -38,24 +38,32 @@ def described(job: Job) -> Wire:
 
 
 def list_jobs(state: State, request: Wire) -> Wire:
-    """Jobs of one queue, the newest first: those of a status (RUNNING unless said), or those that a filter matches."""
-    for name in ("arrayJobId", "multiNodeJobId"):
-        if name in request:
-            raise Refusal(f"{name} is not offered by the embedded Batch")
-    if "jobQueue" not in request:
-        raise Refusal("One of jobQueue, arrayJobId, multiNodeJobId must be specified")
-    queue_name = state.queue(request["jobQueue"])["jobQueueName"]
+    """Jobs of a queue or children of an array job, newest first, with a status (RUNNING unless said) or a filter."""
+    if "multiNodeJobId" in request:
+        raise Refusal("multiNodeJobId is not offered by the embedded Batch")
+    belongs = _place(state, request)
     matches = _matcher(request)
     before = paging.place(request)
     rows = [
         job
         for job in sorted(state.jobs.values(), key=lambda job: -job.seq)
-        if job.queue_name == queue_name and matches(job) and (before is None or job.seq < before)
+        if belongs(job) and matches(job) and (before is None or job.seq < before)
     ]
     # The token is a job's number, not a count: jobs that come in meanwhile neither shift nor repeat a row.
     page = rows[: paging.size(request)]
     token = paging.token(page[-1].seq) if len(page) < len(rows) else {}
     return {"jobSummaryList": [_summary(job) for job in page], **token}
+
+
+def _place(state: State, request: Wire) -> Callable[[Job], bool]:
+    """A queue shows the parents of array jobs; their children are asked for by the parent's id."""
+    if parent_id := request.get("arrayJobId"):
+        parent_id = state.job(parent_id).job_id
+        return lambda job: job.parent_id == parent_id
+    if "jobQueue" not in request:
+        raise Refusal("One of jobQueue, arrayJobId, multiNodeJobId must be specified")
+    queue_name = state.queue(request["jobQueue"])["jobQueueName"]
+    return lambda job: job.queue_name == queue_name and job.parent_id is None
 
 
 def _matcher(request: Wire) -> Callable[[Job], bool]:
@@ -93,6 +101,10 @@ def _name_matches(pattern: str, name: str) -> bool:
 def _summary(job: Job) -> Wire:
     summary = {name: job.detail[name] for name in _SUMMARISED if name in job.detail}
     ended = {name: job.detail["container"][name] for name in ("exitCode", "reason") if name in job.detail["container"]}
+    if "arrayProperties" in job.detail:
+        summary["arrayProperties"] = {
+            name: value for name, value in job.detail["arrayProperties"].items() if name in ("size", "index")
+        }
     return {**summary, "container": ended} if ended else summary
 
 

@@ -39,6 +39,11 @@ def name_of(name_or_arn: str) -> str:
     return name_or_arn.rsplit("/", 1)[-1]
 
 
+def child_id(job_id: str, index: int) -> str:
+    """The id of one child of an array job."""
+    return f"{job_id}:{index}"
+
+
 @dataclass
 class Job:
     """One job. `detail` is what DescribeJobs shows; the rest is what only the scheduler needs.
@@ -65,6 +70,16 @@ class Job:
     @property
     def queue_name(self) -> str:
         return name_of(self.detail["jobQueue"])
+
+    @property
+    def array_size(self) -> int:
+        """How many children it has; 0 where it is no array job."""
+        return int(self.detail.get("arrayProperties", {}).get("size", 0))
+
+    @property
+    def parent_id(self) -> str | None:
+        """The array job that it is a child of."""
+        return self.job_id.rpartition(":")[0] or None
 
     @property
     def attempt(self) -> int:
@@ -142,7 +157,14 @@ class State:
         except KeyError:
             raise Refusal(f"Job {job_id} does not exist") from None
 
+    def children(self, parent: Job) -> list[Job]:
+        """Of an array job, by index."""
+        return [self.jobs[child_id(parent.job_id, index)] for index in range(parent.array_size)]
+
     def forget_old_jobs(self, now: int) -> None:
+        """Children go with their array job."""
         for job in list(self.jobs.values()):
-            if job.status in TERMINAL and job.detail["stoppedAt"] < now - KEPT_AFTER_THE_END_MS:
-                del self.jobs[job.job_id]
+            if job.parent_id or job.status not in TERMINAL or job.detail["stoppedAt"] >= now - KEPT_AFTER_THE_END_MS:
+                continue
+            for each in [job, *self.children(job)]:
+                del self.jobs[each.job_id]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from infra.local.batch import events, launch, lifecycle
+from infra.local.batch import arrays, events, launch, lifecycle
 from infra.local.batch.lifecycle import Outcome
 from infra.local.batch.logs import LogShipper
 from infra.local.batch.process import AttemptProcess, end_survivors
@@ -114,7 +114,18 @@ class Scheduler:
     def job_changed(self, job: Job) -> None:
         """Tell the world of the job's new state and look whether anything can start. Call with the lock held."""
         self._state.outbox.append(events.state_change(job, self._settings.place, self._settings.source))
+        if job.parent_id is not None:
+            self._child_changed(self._state.job(job.parent_id))
         self.wake()
+
+    def _child_changed(self, parent: Job) -> None:
+        ended = arrays.count(self._state, parent)
+        if parent.status == "SUBMITTED":
+            lifecycle.move(parent, "PENDING")
+            self.job_changed(parent)
+        if ended and parent.status not in TERMINAL:
+            lifecycle.end_parent(parent, now_ms())
+            self.job_changed(parent)
 
     def wake(self) -> None:
         """Something changed that scheduling depends on. Call with the lock held."""
@@ -123,7 +134,10 @@ class Scheduler:
 
     def cancel(self, job: Job, reason: str) -> None:
         """CancelJob: ends a job that waits; leaves one that was placed, or has ended, alone."""
-        if job.status in NOT_YET_PLACED:
+        if job.array_size:
+            for child in self._state.children(job):
+                self.cancel(child, reason)
+        elif job.status in NOT_YET_PLACED:
             job.detail["isCancelled"] = True
             self._end_waiting(job, reason)
 
@@ -132,12 +146,16 @@ class Scheduler:
         if job.status in TERMINAL or job.stop_reason is not None:
             return
         job.detail["isTerminated"] = True
-        if job.status in NOT_YET_PLACED:
+        if job.array_size:
+            job.stop_reason = reason
+            for child in self._state.children(job):
+                self.terminate(child, reason)
+        elif job.status in NOT_YET_PLACED:
             self._end_waiting(job, reason)
-            return
-        job.stop_reason = reason
-        self._saver.changed()
-        self._interrupt(self._running[job.job_id], Outcome(reason, final=True))
+        else:
+            job.stop_reason = reason
+            self._saver.changed()
+            self._interrupt(self._running[job.job_id], Outcome(reason, final=True))
 
     def reclaim(self, job: Job) -> None:
         """What a spot reclaim does: the instance under a running job goes away. Nothing happens to other jobs."""
@@ -201,7 +219,7 @@ class Scheduler:
 
     def _admit(self) -> None:
         for job in self._state.jobs.values():
-            if job.status == "SUBMITTED":
+            if job.status == "SUBMITTED" and not job.array_size:
                 lifecycle.move(job, "RUNNABLE")
                 self.job_changed(job)
 
@@ -298,7 +316,7 @@ class Scheduler:
             wanted,
             start,
             dict(self._settings.platform_env),
-            self._settings.scratch / f"{wanted.job_id}-{wanted.attempt}",
+            self._settings.scratch / f"{wanted.job_id.replace(':', '-')}-{wanted.attempt}",
             log_path(self._settings.logs, wanted.job_id, wanted.attempt),
         )
         with self._lock:

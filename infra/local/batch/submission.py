@@ -4,13 +4,12 @@ import copy
 import json
 import uuid
 
-from infra.local.batch import resources, retry
+from infra.local.batch import arrays, resources, retry
 from infra.local.batch.records import Job, Place, State, Wire, now_ms, requirement
 from infra.local.batch.refusal import Refusal
 
 LARGEST_PAYLOAD = 30 * 1024  # bytes
 _NOT_OFFERED = (
-    "arrayProperties",
     "dependsOn",
     "nodeOverrides",
     "eksPropertiesOverride",
@@ -66,9 +65,16 @@ def submit(state: State, place: Place, request: Wire) -> Job:
         "isTerminated": False,
     }
     detail.update(_optional(request, definition))
+    size = arrays.size_of(request)
+    details = arrays.details(detail, size, place) if size else [detail]
+    job, *_ = [_stored(state, each) for each in details]
+    return job
+
+
+def _stored(state: State, detail: Wire) -> Job:
     job = Job(seq=state.next_seq, detail=copy.deepcopy(detail))
     state.next_seq += 1
-    state.jobs[job_id] = job
+    state.jobs[job.job_id] = job
     return job
 
 

@@ -18,7 +18,7 @@ from trainyard.compute.aws_batch import AwsBatch, share_of, status_of
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus
 from trainyard.compute.registry import BACKENDS, backend
 from trainyard.model.lifecycle import JobPhase
-from trainyard.model.run import Job
+from trainyard.model.run import ChildCount, Job
 
 
 class TestAwsBatch(BackendContract):
@@ -46,6 +46,26 @@ class TestAwsBatch(BackendContract):
         self.server.reclaim(job.id)
         status = self.ended(self.made, job)
         assert (status.attempt, status.end) == (1, JobEnd.HOST)
+
+    def test_a_sweep_is_one_job_whose_children_are_counted_and_paid_for_together(self) -> None:
+        job = self.made.submit(self.request("run-sweep", "ok", children=3))
+        status = self.ended(self.made, job)
+        assert (status.phase, status.attempt) == (JobPhase.SUCCEEDED, 1)
+        assert status.children == ChildCount(total=3, succeeded=3)
+        children = self.made.children_of(job, [0, 2, 7])
+        assert [(child.child, child.phase) for child in children] == [(0, JobPhase.SUCCEEDED), (2, JobPhase.SUCCEEDED)]
+        assert status.seconds > sum(child.seconds for child in children) > 0
+
+    def test_a_sweep_fails_with_its_children(self) -> None:
+        status = self.ended(self.made, self.made.submit(self.request("run-sweep", "fail", children=2)))
+        assert (status.end, status.children) == (JobEnd.CHILDREN, ChildCount(total=2, failed=2))
+
+    def test_a_sweep_runs_as_soon_as_one_of_its_children_does_and_is_stopped_as_a_whole(self) -> None:
+        job = self.made.submit(self.request("run-sweep", "sleep", children=2))
+        self.wait(self.made, job, lambda status: status.children == ChildCount(total=2, running=2))
+        self.made.stop(job, "enough")
+        status = self.ended(self.made, job)
+        assert status.children == ChildCount(total=2, failed=2)
 
     def test_a_failing_script_is_not_retried(self) -> None:
         status = self.ended(self.made, self.made.submit(self.request("run-once", "fail", retries=3)))

@@ -51,7 +51,7 @@ def refused(call: Any, *words: str, **arguments: Any) -> str:
         {"shareIdentifier": "a"},
         {"schedulingPriorityOverride": 1},
         {"dependsOn": [{"jobId": "x"}]},
-        {"arrayProperties": {"size": 2}},
+        {"arrayProperties": {"size": 1}},
     ],
 )
 def test_submissions(bench: Any, bad: dict[str, Any]) -> None:

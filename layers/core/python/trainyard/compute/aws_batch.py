@@ -13,12 +13,14 @@ from trainyard.compute import batch_waiting
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus, SubmissionRefusedError
 from trainyard.model.lifecycle import JobPhase
 from trainyard.model.money import GRACE
-from trainyard.model.run import Job
+from trainyard.model.run import ChildCount, Job
 from trainyard.model.settings import Settings, settings
 from trainyard.model.spec import Machines, Priority
 from trainyard.model.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from botocore.exceptions import ClientError
     from mypy_boto3_batch import BatchClient
 
@@ -35,6 +37,8 @@ _PHASES = {
 # The queues of a family, by what a run waits for; infra/fleet.yaml makes them.
 _QUEUE_OF = {Machines.ON_DEMAND: "", Machines.SPOT: "-spot", Machines.SPOT_FIRST: "-spotfirst"}
 _PRIORITIES = {Priority.LOW: 100, Priority.NORMAL: 500, Priority.HIGH: 900}
+# Jobs that DescribeJobs takes at most.
+_MOST_DESCRIBED = 100
 # Jobs that GetJobQueueSnapshot shows at most.
 _SNAPSHOT = 100
 _SNAPSHOT_SECONDS = 5.0
@@ -61,6 +65,7 @@ class AwsBatch(ComputeBackend):
     """Job queues and job definitions come from the stack, by the names that the catalogue uses."""
 
     name = "aws_batch"
+    carries_sweeps = True
 
     def __init__(self, client: BatchClient | None = None, known: Settings | None = None) -> None:
         self._given = client
@@ -135,13 +140,27 @@ class AwsBatch(ComputeBackend):
 
     def describe(self, job: Job) -> JobStatus | None:
         answer = self._batch.describe_jobs(jobs=[job.id])
-        return status_of(answer["jobs"][0]) if answer["jobs"] else None
+        if not answer["jobs"]:
+            return None
+        status = status_of(answer["jobs"][0])
+        if status.children is None or status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
+            return status
+        # The parent of an array job has no attempts of its own: what was paid for are its children's.
+        children = self.children_of(job, range(status.children.total))
+        return status.model_copy(update={"seconds": sum(child.seconds for child in children)})
+
+    def children_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
+        ids = [f"{job.id}:{index}" for index in indexes]
+        pages = [ids[at : at + _MOST_DESCRIBED] for at in range(0, len(ids), _MOST_DESCRIBED)]
+        return [status_of(one) for page in pages for one in self._batch.describe_jobs(jobs=page)["jobs"]]
 
     def explain(self, status: JobStatus) -> Text | None:
         if status.phase is not JobPhase.QUEUED or status.reason:
             return status.waiting
         front = self._front(status.job.queue)
-        place = next((number for number, arn in enumerate(front) if arn.endswith(f"/{status.job.id}")), None)
+        # Of an array job the children stand in the queue.
+        ours = (f"/{status.job.id}", f"/{status.job.id}:0")
+        place = next((number for number, arn in enumerate(front) if arn.endswith(ours)), None)
         # One that is not among the first hundred and yet has no hundred before it is on its way into the queue.
         return status.waiting if place is None and len(front) < _SNAPSHOT else batch_waiting.place_in_queue(place)
 
@@ -169,7 +188,8 @@ class AwsBatch(ComputeBackend):
 
 def status_of(detail: Any) -> JobStatus:
     """The status in Batch's own description of a job: DescribeJobs' shape, which its events share."""
-    phase = _PHASES[detail["status"]]
+    children = _children(detail)
+    phase = _phase_of_sweep(detail) if children else _PHASES[detail["status"]]
     attempts = detail.get("attempts") or []
     ended = phase in (JobPhase.SUCCEEDED, JobPhase.FAILED)
     # A job that ended before its first attempt has none; it still counts as its first.
@@ -177,18 +197,46 @@ def status_of(detail: Any) -> JobStatus:
     last = attempts[-1].get("container", {}) if attempts and ended else {}
     exit_code = last.get("exitCode")
     reason = " ".join(filter(None, (detail.get("statusReason"), last.get("reason") if ended else None)))
+    end = _end(reason, exit_code, has_attempt=bool(attempts))
     return JobStatus(
         job=Job(backend=AwsBatch.name, id=detail["jobId"], queue=detail["jobQueue"]),
         run_id=detail["jobName"],
         attempt=attempt,
         phase=phase,
-        end=_end(reason, exit_code, has_attempt=bool(attempts)) if phase is JobPhase.FAILED else None,
+        end=None if phase is not JobPhase.FAILED else JobEnd.CHILDREN if children else end,
         exit_code=exit_code,
         reason=reason,
         started_at=_time(attempts[-1].get("startedAt") if attempts and ended else detail.get("startedAt")),
         waiting=batch_waiting.why(reason) if phase is JobPhase.QUEUED else None,
         seconds=sum(_seconds(each) for each in attempts),
+        children=children,
+        child=detail.get("arrayProperties", {}).get("index"),
     )
+
+
+def _children(detail: Any) -> ChildCount | None:
+    """Of an array job's parent."""
+    array = detail.get("arrayProperties") or {}
+    if not array.get("size"):
+        return None
+    summary = array.get("statusSummary") or {}
+    return ChildCount(
+        total=array["size"],
+        succeeded=summary.get("SUCCEEDED", 0),
+        failed=summary.get("FAILED", 0),
+        running=summary.get("RUNNING", 0),
+    )
+
+
+def _phase_of_sweep(detail: Any) -> JobPhase:
+    """The parent itself is PENDING until the last child has ended: how far the foremost of them is tells more."""
+    phase = _PHASES[detail["status"]]
+    if phase in (JobPhase.SUCCEEDED, JobPhase.FAILED):
+        return phase
+    summary = detail["arrayProperties"].get("statusSummary") or {}
+    if any(summary.get(one) for one in ("RUNNING", "SUCCEEDED", "FAILED")):
+        return JobPhase.RUNNING
+    return JobPhase.STARTING if summary.get("STARTING") else JobPhase.QUEUED
 
 
 def _seconds(attempt: Any) -> float:
@@ -234,6 +282,7 @@ def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, A
     resources = {"VCPU": request.vcpus, "MEMORY": request.memory_mib, "GPU": request.accelerators}
     attempt_seconds = math.ceil((max(request.timeout, _SHORTEST_TIMEOUT) + GRACE).total_seconds())
     return {
+        **({"arrayProperties": {"size": request.children}} if request.children else {}),
         "jobName": request.run_id,
         "jobQueue": queue,
         "jobDefinition": definition,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.lifecycle import JobPhase
-from trainyard.model.run import Job
+from trainyard.model.run import ChildCount, Job
 from trainyard.model.spec import Machines, Priority
 from trainyard.model.text import Text
 
@@ -40,6 +41,8 @@ class JobRequest(BaseModel):
     machines: Machines = Machines.ON_DEMAND
     priority: Priority = Priority.NORMAL
     environment: dict[str, str] = {}
+    children: int = 0
+    """For a sweep: how many trainings the job is made of, each told its index from 0. 0: it is one training."""
 
 
 class JobEnd(StrEnum):
@@ -57,6 +60,8 @@ class JobEnd(StrEnum):
     """It waited for a machine as long as it may, and none came."""
     IMPOSSIBLE = "impossible"
     """No machine of its queue could ever carry it."""
+    CHILDREN = "children"
+    """It is a sweep, and at least one of its trainings failed."""
     NOT_FETCHED = "not_fetched"
     """It ran elsewhere and ended; what it left could not be brought back."""
 
@@ -81,6 +86,10 @@ class JobStatus(BaseModel):
     """For a job that is queued: why, and what would change it."""
     seconds: float = 0.0
     """How long machines worked for it in the attempts that have ended: what is paid for."""
+    children: ChildCount | None = None
+    """For a sweep: where its trainings stand."""
+    child: int | None = None
+    """This is the job of one training of a sweep, with this index; `job` is that one's, not the sweep's."""
     doubtful: bool = False
     """The backend itself is not sure of this end: it counts once several looks have seen it."""
 
@@ -102,6 +111,8 @@ class ComputeBackend(ABC):
 
     name: str
     """Its name in the registry and in the catalogue."""
+    carries_sweeps = False
+    """Whether it takes a request with `children`."""
     must_be_asked: bool = False
     """It tells nobody when a job moves on, so that somebody has to look."""
 
@@ -130,6 +141,10 @@ class ComputeBackend(ABC):
     def live_log(self, job: Job, offset: int) -> bytes:  # noqa: ARG002
         """What the log holds from `offset` on and nobody else stores, as far as it is known; b"" if nothing."""
         return b""
+
+    def children_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
+        """Where these trainings of a sweep stand; those that the backend has forgotten are left out."""
+        raise NotImplementedError
 
     def explain(self, status: JobStatus) -> Text | None:
         """A closer look at why a queued job waits, such as its place in the queue. It may ask the backend."""

@@ -82,6 +82,21 @@ class Job(BaseModel):
     queue: str = ""
 
 
+class ChildCount(BaseModel):
+    """How many trainings a sweep has, and where they stand."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    total: int
+    succeeded: int = 0
+    failed: int = 0
+    running: int = 0
+
+    @property
+    def ended(self) -> int:
+        return self.succeeded + self.failed
+
+
 class Claim(BaseModel):
     """Who is doing something for the run right now. It keeps two functions from doing the same at the same moment."""
 
@@ -187,6 +202,8 @@ class Run(BaseModel):
     job_tokens: list[str] = []
     """SHA-256 of the tokens that its job may hold; more than one where a submission's answer was lost."""
     job: Job | None = None
+    children: ChildCount | None = None
+    """Of a sweep; None: the run is one training."""
     waiting: Text | None = None
     """Why it is not running yet, and what would change that."""
     estimate: Estimate | None = None
