@@ -4,7 +4,7 @@ BIN := .venv/bin
 PY_SOURCES := layers/core/python functions infra tests
 TEMPLATES := template.yaml $(wildcard infra/*.yaml infra/recipes/*.yaml)
 
-.PHONY: setup demo up down test lint unit e2e bench format build images clean help
+.PHONY: setup demo up down test lint unit e2e bench format audit sbom build images clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,13 @@ bench: setup ## measures, as JSON lines; ONLY="way logs" takes only these
 format: setup ## ruff's formatter, and the page of the rules
 	$(BIN)/ruff format $(PY_SOURCES)
 	PYTHONPATH=layers/core/python $(BIN)/python -m trainyard.validation.rules.documentation
+
+audit: setup ## known vulnerabilities of the locked packages (pip-audit; needs the network)
+	@$(BIN)/python infra/local/audit.py
+
+sbom: setup ## what the locked packages are, as CycloneDX JSON on standard output
+	@$(BIN)/uv export --frozen --quiet --all-extras --no-default-groups --no-emit-project --format cyclonedx1.5 \
+	  --preview-features sbom-export
 
 build: setup ## sam build
 	SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build
