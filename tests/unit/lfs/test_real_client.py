@@ -25,10 +25,14 @@ def tracked_clone(stack: LittleStack, person: Person, name: str) -> Path:
     return work
 
 
-def test_250_files_there_and_back(stack: LittleStack, person: Person) -> None:
+large = pytest.mark.skipif("TRAINYARD_LARGE_TESTS" not in os.environ, reason="set TRAINYARD_LARGE_TESTS=1 to run it")
+
+
+@pytest.mark.parametrize("count", [250, pytest.param(2000, marks=large)])
+def test_many_files_there_and_back(stack: LittleStack, person: Person, count: int) -> None:
     stack.create("ada/set", RepositoryKind.DATASET)
     work = tracked_clone(stack, person, "ada/set")
-    contents = {f"{number:03d}.bin": os.urandom(1000 + number) for number in range(250)}
+    contents = {f"{number:04d}.bin": os.urandom(1000 + number) for number in range(count)}
     for name, content in contents.items():
         (work / name).write_bytes(content)
     person.run("git add . && git commit -q -m files && git push", work)
@@ -77,7 +81,7 @@ def test_locks_of_others_stop_a_push(stack: LittleStack, person: Person, tmp_pat
     bob.run("git push", his)
 
 
-@pytest.mark.skipif("TRAINYARD_LARGE_TESTS" not in os.environ, reason="500 MB: set TRAINYARD_LARGE_TESTS=1 to run it")
+@large
 def test_500_mb_there_and_back(stack: LittleStack, person: Person, capsys: pytest.CaptureFixture[str]) -> None:
     stack.create("ada/big", RepositoryKind.MODEL)
     work = tracked_clone(stack, person, "ada/big")
