@@ -99,7 +99,9 @@ def _serve(state: Path, endpoint: socket.socket, api: socket.socket) -> None:
     from ministack.app import app
 
     from infra.local.emulator.gateway import Gateway
+    from infra.local.emulator.nested_stacks import remember_attributes
 
+    remember_attributes()
     port, api_port = endpoint.getsockname()[1], api.getsockname()[1]
 
     def ready() -> None:
