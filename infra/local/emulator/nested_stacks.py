@@ -1,6 +1,7 @@
 """The emulator's update of a nested stack forgets the attributes of every resource that it leaves as it is.
 
-The next `Fn::GetAtt` of one then fails, and so do the update and its rollback: a kept stack could take no changed template.
+The next `Fn::GetAtt` of one then fails, and so do the update and its rollback: a kept stack could take no changed
+template.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ def remember_attributes() -> None:
         old_attrs: dict[str, Any] | None = None,
     ) -> tuple[str, dict[str, Any]]:
         known = _attributes(stack_name, logical_id) if old_attrs is None else old_attrs
-        physical, attributes = update(resource_type, physical_id, old_props, new_props, stack_name, logical_id, known)
-        return physical, attributes
+        kept: tuple[str, dict[str, Any]] = update(
+            resource_type, physical_id, old_props, new_props, stack_name, logical_id, known
+        )
+        return kept
 
     provisioners._update_resource = with_attributes  # noqa: SLF001
 

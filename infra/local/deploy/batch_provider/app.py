@@ -115,8 +115,24 @@ def _update(kind: Kind, request: dict[str, Any], arn: str) -> str:
         return str(getattr(_batch(), kind.create)(**request)[kind.arn])
     parameter = "arn" if kind.name == "name" else kind.arn.removesuffix("Arn")
     changes = {key: value for key, value in request.items() if key in _members(kind.update)}
-    getattr(_batch(), kind.update)(**{**changes, parameter: arn})
+    try:
+        getattr(_batch(), kind.update)(**{**changes, parameter: arn})
+    except _batch().exceptions.ClientException:
+        if "schedulingPolicyArn" not in changes:
+            raise
+        return _replace_queue(request, changes, arn)
     return arn
+
+
+def _replace_queue(request: dict[str, Any], changes: dict[str, Any], arn: str) -> str:
+    """Batch adds no scheduling policy to a queue made without one: a new queue of the same name, and so ARN, has it.
+
+    Whatever else is wrong with the changes is refused before the old queue goes.
+    """
+    others = {key: value for key, value in changes.items() if key != "schedulingPolicyArn"}
+    _batch().update_job_queue(**{**others, "jobQueue": arn, "state": "DISABLED"})
+    _batch().delete_job_queue(jobQueue=arn)
+    return str(_batch().create_job_queue(**request)["jobQueueArn"])
 
 
 def _delete(kind: Kind, arn: str) -> str:

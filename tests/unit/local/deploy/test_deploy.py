@@ -205,6 +205,60 @@ def test_everything_is_there_after_a_restart_and_changes_still_speak(tmp_path, b
         until(lambda: item(second, outputs, "done#after"))
 
 
+NESTED = """
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}
+  Bucket: {Type: AWS::S3::Bucket}
+  Queue:
+    Type: AWS::Batch::JobQueue
+    Properties:
+      JobQueueName: kept
+      Priority: 1
+      ComputeEnvironmentOrder: [{Order: 1, ComputeEnvironment: !Ref Environment}]
+  Environment:
+    Type: AWS::Batch::ComputeEnvironment
+    Properties: {Type: MANAGED, ComputeResources: {Type: EC2, MaxvCpus: 4, Subnets: [s], InstanceTypes: [optimal]}}
+Outputs:
+  Table: {Value: !Ref Table}
+  Stream: {Value: !GetAtt Table.StreamArn}
+"""
+PARENT = """
+Resources:
+  Storage: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: nested.yaml}}
+Outputs:
+  Table: {Value: !GetAtt Storage.Outputs.Table}
+  Stream: {Value: !GetAtt Storage.Outputs.Stream}
+"""
+
+
+def test_a_kept_stack_takes_a_changed_template_and_loses_nothing(tmp_path, batch):
+    """Beside the table that stays, the bucket changes, and the queue in a way that Batch refuses."""
+    (tmp_path / "parent.yaml").write_text(PARENT)
+    (tmp_path / "nested.yaml").write_text(NESTED)
+    state = tmp_path / "state"
+    with Emulator(state, keep=True) as first:
+        before = deploy(tmp_path / "parent.yaml", first.endpoint, "kept", {}, batch)
+        first.client("dynamodb").put_item(TableName=before["Table"], Item={"pk": {"S": "kept"}})
+    tagged = "{Type: AWS::S3::Bucket, Properties: {Tags: [{Key: a, Value: b}]}}"
+    changed = NESTED.replace("{Type: AWS::S3::Bucket}", tagged)
+    changed = changed.replace("      Priority: 1\n", "      Priority: 2\n      SchedulingPolicyArn: !Ref Fair\n")
+    changed = changed.replace("Resources:\n", "Resources:\n  Fair: {Type: AWS::Batch::SchedulingPolicy}\n", 1)
+    (tmp_path / "nested.yaml").write_text(changed)
+    with Emulator(state, keep=True) as second:
+        assert deploy(tmp_path / "parent.yaml", second.endpoint, "kept", {}, batch) == before
+        assert item(second, before, "kept")
+    server = client(batch, "batch")
+    (queue,) = server.describe_job_queues(jobQueues=["kept"])["jobQueues"]
+    assert queue["priority"] == 2
+    assert queue["schedulingPolicyArn"]
+
+
 def test_before_a_deployment_the_front_door_says_so(tmp_path):
     with Emulator(tmp_path) as emulator:
         assert ask(emulator, "GET", "/")[0] == 503
