@@ -1,6 +1,17 @@
 """The commands of `trainyard`, one file for each kind of thing."""
 
-from trainyard.cli.commands import bundle, check, compare, download, installation, logs, metrics, repositories, runs
+from trainyard.cli.commands import (
+    bundle,
+    check,
+    compare,
+    download,
+    installation,
+    logs,
+    metrics,
+    operator,
+    repositories,
+    runs,
+)
 
-GROUPS = (check, runs, logs, metrics, compare, bundle, download, repositories, installation)
+GROUPS = (check, runs, logs, metrics, compare, bundle, download, repositories, installation, operator)
 """In the order in which `trainyard --help` lists them."""
