@@ -7,27 +7,37 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-AS_OF = "2025-01"
+AS_OF = "2026-03"
+UNCONFIRMED = "unconfirmed"  # no page that says so could be read; AWS's own price lists are tables that scripts fill
 
 
 class Price(NamedTuple):
+    """`source`: the page that the price was read from. `date`: the day or month that the page speaks of."""
+
     usd: float
     unit: str
     source: str
+    date: str = ""
 
 
 _M = 1e-6
+_LAMBDA = "https://appropri8-astro.pages.dev/tutorials/2025/12/02/deploying-simple-api-aws/page/7"
+_DYNAMODB = "https://airbyte.com/data-engineering-resources/dynamodb-pricing"
+_EVENTBRIDGE = "https://cloudburn.io/blog/amazon-eventbridge-pricing"
+_HTTP_API = "https://awsforengineers.com/blog/aws-api-gateway-pricing-explained"
+_LOGS = "https://go-cloud.io/aws-api-gateway-pricing"
+_ECR = "https://cloudburn.io/blog/amazon-ecr-pricing"
 PRICES = {
-    "lambda requests": Price(0.20 * _M, "requests", "https://aws.amazon.com/lambda/pricing/"),
-    "lambda time": Price(0.0000166667, "GB-s", "https://aws.amazon.com/lambda/pricing/"),  # x86
-    "dynamodb writes": Price(0.625 * _M, "write request units", "https://aws.amazon.com/dynamodb/pricing/on-demand/"),
-    "dynamodb reads": Price(0.125 * _M, "read request units", "https://aws.amazon.com/dynamodb/pricing/on-demand/"),
-    "s3 writes": Price(5.00 * _M, "PUT, COPY, POST, LIST", "https://aws.amazon.com/s3/pricing/"),
-    "s3 reads": Price(0.40 * _M, "GET, HEAD", "https://aws.amazon.com/s3/pricing/"),
-    "eventbridge events": Price(1.00 * _M, "events of 64 KB", "https://aws.amazon.com/eventbridge/pricing/"),
-    "sqs requests": Price(0.40 * _M, "requests", "https://aws.amazon.com/sqs/pricing/"),
-    "http api requests": Price(1.00 * _M, "requests", "https://aws.amazon.com/api-gateway/pricing/"),
-    "logs": Price(0.50, "GB taken in", "https://aws.amazon.com/cloudwatch/pricing/"),
-    "alarm metrics": Price(0.10, "metrics a month", "https://aws.amazon.com/cloudwatch/pricing/"),
-    "image storage": Price(0.10, "GB a month", "https://aws.amazon.com/ecr/pricing/"),
+    "lambda requests": Price(0.20 * _M, "requests", _LAMBDA, "2025-12-02"),
+    "lambda time": Price(0.0000166667, "GB-s", _LAMBDA, "2025-12-02"),  # x86
+    "dynamodb writes": Price(0.625 * _M, "write request units", _DYNAMODB, "2025-07-21"),
+    "dynamodb reads": Price(0.125 * _M, "read request units", _DYNAMODB, "2025-07-21"),
+    "s3 writes": Price(5.00 * _M, "PUT, COPY, POST, LIST", UNCONFIRMED),
+    "s3 reads": Price(0.40 * _M, "GET, HEAD", UNCONFIRMED),
+    "eventbridge events": Price(1.00 * _M, "events of 64 KB", _EVENTBRIDGE, "2026-03-13"),
+    "sqs requests": Price(0.40 * _M, "requests", UNCONFIRMED),
+    "http api requests": Price(1.00 * _M, "requests", _HTTP_API, "2025-05-19"),
+    "logs": Price(0.50, "GB taken in", _LOGS, "2026"),
+    "alarm metrics": Price(0.10, "metrics a month", UNCONFIRMED),
+    "image storage": Price(0.10, "GB a month", _ECR, "2026-03"),
 }
