@@ -80,8 +80,7 @@ _EVENT_OF_STATE = {
 def run_event_name(old: Run | None, new: Run) -> EventName | None:
     """The one event that the change from `old` to `new` is, or None where nobody needs to hear of it."""
     if old is None or (old.state, old.attempt, old.nudges) != (new.state, new.attempt, new.nudges):
-        # What has lost its job to a lack of spot machines is to be submitted, as what was just admitted is.
-        return EventName.RUN_ADMITTED if new.awaits_submission else _EVENT_OF_STATE[new.state]
+        return _event_of_state(new)
     if new.awaits_submission and (old.awaits_approval or old.fallback != new.fallback):
         return EventName.RUN_ADMITTED
     if old.stop is None and new.stop is not None:
@@ -91,6 +90,15 @@ def run_event_name(old: Run | None, new: Run) -> EventName | None:
     if old.evaluation != new.evaluation and new.evaluation.state is not FacetState.NONE:
         return EventName.RUN_EVALUATED
     return None
+
+
+def _event_of_state(run: Run) -> EventName:
+    """What is to be done for the run next, as far as its state tells."""
+    # What has lost its job to a lack of spot machines is to be submitted, as what was just admitted is.
+    if run.awaits_submission:
+        return EventName.RUN_ADMITTED
+    was_indexed = run.state.is_final and run.logs.state is not FacetState.NONE
+    return EventName.RUN_INDEXED if was_indexed else _EVENT_OF_STATE[run.state]
 
 
 def run_event(run: Run) -> RunEvent:

@@ -269,7 +269,7 @@ def status_reported(run: Run, status: str, at: datetime, *, release: bool) -> Ru
 
 def nudge(run: Run, at: datetime) -> Run:
     """Nothing has come of its last event for too long: it is to be sent once more."""
-    return run if run.state.is_final else _change(run, at, nudges=run.nudges + 1)
+    return run if run.is_settled else _change(run, at, nudges=run.nudges + 1)
 
 
 def mark_deleted(run: Run, at: datetime) -> Run:

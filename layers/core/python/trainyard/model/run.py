@@ -13,6 +13,9 @@ from trainyard.model.repository import FullName, Sha
 from trainyard.model.spec import Machines, RunSpec
 from trainyard.model.text import Text
 
+MOST_NUDGES_OF_ENDED = 20
+"""What could not be indexed or judged for hours is a fault of ours, which the dead-letter queue's alarm tells of."""
+
 
 class RunState(StrEnum):
     """requested -> rejected | admitted -> queued -> starting -> running -> succeeded | failed | stopped | timed_out"""
@@ -247,6 +250,17 @@ class Run(BaseModel):
     def machines(self) -> Machines:
         """Which machines its present or next job is for."""
         return Machines.ON_DEMAND if self.spec is None or self.fallback is not None else self.spec.machines
+
+    @property
+    def is_settled(self) -> bool:
+        """It has ended and everything that follows an end has happened, or was tried often enough."""
+        if not self.state.is_final:
+            return False
+        if self.state is RunState.REJECTED or self.deleted_at is not None or self.nudges >= MOST_NUDGES_OF_ENDED:
+            return True
+        # What an evaluation script finds is noted on the run that it judges.
+        judged = self.evaluation.state is not FacetState.NONE or self.evaluates is not None
+        return self.logs.state is not FacetState.NONE and judged
 
     def reached(self, state: RunState) -> datetime | None:
         """When it first reached `state`."""

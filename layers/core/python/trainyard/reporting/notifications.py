@@ -68,7 +68,9 @@ def _told_once(
     state: State, notification: Notification, event: EventName, told: RunEvent, run: Run, at: datetime
 ) -> bool:
     """False if it could not be reached. What it refuses for good it would refuse every time."""
-    message_id = f"{told.run_id}-{told.version}-{event.value}"
+    # What happens once is told once, even if the sweep had it said again.
+    number = told.attempt if event in (EventName.RUN_FINISHED, EventName.RUN_INDEXED) else told.version
+    message_id = f"{told.run_id}-{number}-{event.value}"
     mark = f"told#{notification.id}#{message_id}"
     if state.table.is_marked(mark):
         return True

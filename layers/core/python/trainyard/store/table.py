@@ -2,7 +2,7 @@
 
 | row        | pk                      | in `by_project` (project, sort)  | in `active` (active, sort) |
 |------------|-------------------------|----------------------------------|----------------------------|
-| run        | `RUN#{id}`              | project, id                      | `run` until it has ended   |
+| run        | `RUN#{id}`              | project, id                      | `run`, then `ended` [^1]   |
 | repository | `REPOSITORY#{name}`     | `REPOSITORY#{owner}`, name       |                            |
 | push       | `PUSH#{id}`             | `PUSH#{repository}`, time        |                            |
 | token      | `TOKEN#{digest}`        | `TOKEN#{user}`, id               |                            |
@@ -12,6 +12,8 @@
 | session    | `SESSION#{digest}`      | `SESSION#{user}`, time           |                            |
 | check      | `CHECK#{id}`            | `CHECK#{project}`, time          |                            |
 | storage    | `STORAGE#{id}`          | `STORAGE#{repository}`, time     |                            |
+
+[^1]: `run` until it has ended, `ended` until its log is indexed and its evaluation made, then nothing.
 
 Sessions, checks and inspections carry `expires`, at which DynamoDB removes them by itself.
 
@@ -137,6 +139,10 @@ class Table:
     def active_runs(self, limit: int = 1000, cursor: str | None = None) -> Page[Run]:
         """Runs that have not ended, oldest first."""
         return self._query(Run, ACTIVE, "active", "run", limit, cursor, newest_first=False)
+
+    def unsettled_runs(self, limit: int = 100, cursor: str | None = None) -> Page[Run]:
+        """Runs that have ended and whose log or evaluation is still to come, oldest first."""
+        return self._query(Run, ACTIVE, "active", "ended", limit, cursor, newest_first=False)
 
     # Pushes
 
@@ -460,6 +466,8 @@ def _run_item(run: Run) -> dict[str, Any]:
     item |= {"version": {"N": str(run.version)}, "state": {"S": run.state.value}}
     if not run.state.is_final:
         item["active"] = {"S": "run"}
+    elif not run.is_settled:
+        item["active"] = {"S": "ended"}
     return item
 
 

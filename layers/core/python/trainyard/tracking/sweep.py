@@ -1,8 +1,8 @@
-"""What events may have missed: jobs whose end nobody heard of, runs that stand still."""
+"""What events may have missed: jobs whose end nobody heard of, runs that stand still, ends that nothing came of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ from trainyard.compute.contract import ComputeBackend
 from trainyard.model import lifecycle
 from trainyard.model.run import Run, RunState
 from trainyard.store import State
+from trainyard.store.table import Page
 from trainyard.tracking.track import track_job
 from trainyard.tracking.waiting import explained
 from trainyard.tracking.watch import look_after
@@ -30,18 +31,26 @@ class Sweep:
 
 
 def sweep_runs(state: State, backends: Callable[[str], ComputeBackend], now: datetime | None = None) -> Sweep:
-    """Look at every run that has not ended."""
+    """Look at every run that has not ended, or of which something is still to come."""
     at = now or datetime.now(UTC)
     done = Sweep()
+    for run in _all(state.table.unsettled_runs):
+        done.looked_at += 1
+        _nudge_if_still(state, run, at, done)
+    for run in _all(state.table.active_runs):
+        done.looked_at += 1
+        _mend(state, run, backends, at, done)
+    return done
+
+
+def _all(pages: Callable[[int, str | None], Page[Run]]) -> Iterator[Run]:
     cursor = None
     while True:
-        page = state.table.active_runs(limit=100, cursor=cursor)
-        for run in page.rows:
-            done.looked_at += 1
-            _mend(state, run, backends, at, done)
+        page = pages(100, cursor)
+        yield from page.rows
         cursor = page.cursor
         if cursor is None:
-            return done
+            return
 
 
 def _mend(state: State, run: Run, backends: Callable[[str], ComputeBackend], at: datetime, done: Sweep) -> None:
@@ -56,7 +65,11 @@ def _mend(state: State, run: Run, backends: Callable[[str], ComputeBackend], at:
             after = track_job(state, explained(backend, status), at)
             done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
         return
-    unmoved = run.state is RunState.REQUESTED or run.awaits_submission
-    if unmoved and at - run.updated_at > STANDSTILL:
+    if run.state is RunState.REQUESTED or run.awaits_submission:
+        _nudge_if_still(state, run, at, done)
+
+
+def _nudge_if_still(state: State, run: Run, at: datetime, done: Sweep) -> None:
+    if at - run.updated_at > STANDSTILL:
         state.table.change_run(run.id, lambda known: lifecycle.nudge(known, at))
         done.nudged += 1
