@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-AS_OF = "2026-03"
+AS_OF = "2025-05"  # the oldest of the pages below
 UNCONFIRMED = "unconfirmed"  # no page that says so could be read; AWS's own price lists are tables that scripts fill
 
 
