@@ -4,7 +4,7 @@ BIN := .venv/bin
 PY_SOURCES := layers/core/python functions infra tests
 TEMPLATES := template.yaml $(wildcard infra/*.yaml infra/recipes/*.yaml)
 
-.PHONY: setup demo up down test lint unit e2e bench format audit sbom build images clean help
+.PHONY: setup demo demo-ascend up down test lint unit e2e bench format audit sbom build images clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ setup: .venv/.ready ## prepare .venv (uv, locked dependencies, git-lfs, chromium
 
 demo: setup ## the main job: push, train, evaluate, then fine-tune from a form
 	@$(BIN)/python -m infra.local demo
+
+demo-ascend: setup ## LeNet-5 by way of an embedded ModelArts; a CPU stands for the card
+	@$(BIN)/python -m infra.local demo-ascend
 
 up: setup ## start the embedded stack; its state is kept
 	@$(BIN)/python -m infra.local up

@@ -25,11 +25,16 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("down", help="stop the stack that `up` left running")
     demo = commands.add_parser("demo", help="push, train, evaluate, fine-tune")
     demo.add_argument("--keep", action="store_true", help="keep the demo's state for a look afterwards")
+    commands.add_parser("demo-ascend", help="the same by way of ModelArts")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         if options.command == "up":
             return _hold() if options.hold else _up()
+        if options.command == "demo-ascend":
+            from infra.local.demo import ascend
+
+            return ascend.play()
         return _down() if options.command == "down" else _demo(keep=options.keep)
     except UserError as error:
         print(error.message.en, file=sys.stderr)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -59,6 +60,7 @@ class Stack:
 
     addresses: Addresses
 
+    # `ascend`: with a ModelArts of its own.
     def __init__(
         self,
         name: str = "main",
@@ -66,6 +68,7 @@ class Stack:
         home: Path = HOME,
         keep: bool = True,
         enforce_iam: bool = False,
+        ascend: bool = False,
         parameters: dict[str, str] | None = None,
         tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
@@ -73,6 +76,7 @@ class Stack:
         self.folder = home / name
         self._cache = home / "cache"
         self._keep = keep
+        self._ascend = ascend
         self._parameters = parameters or {}
         self._tell = tell
         self._emulator = Emulator(self.folder / "emulator", keep=keep, enforce_iam=enforce_iam)
@@ -110,7 +114,10 @@ class Stack:
     def healthy(self) -> dict[str, bool]:
         """Part -> whether its process lives and takes connections."""
         addresses = {"batch": self.addresses.batch, "githost": self.addresses.git}
-        parts = {name: child.alive() and answers(addresses[name]) for name, child in self._children.items()}
+        parts = {
+            name: child.alive() and (name not in addresses or answers(addresses[name]))
+            for name, child in self._children.items()
+        }
         return {"emulator": self._emulator.alive() and answers(self.addresses.endpoint), **parts}
 
     def warm(self, at_once: int = 4) -> dict[str, float]:
@@ -151,6 +158,8 @@ class Stack:
             "BatchEventSource": BATCH_EVENTS,
             **self._parameters,
         }
+        if self._ascend:
+            parameters |= self._start_modelarts(endpoint)
         try:
             outputs = deploy(ROOT / "template.yaml", endpoint, "trainyard", parameters, batch, cache=self._cache)
         except DeploymentFailed as failed:
@@ -180,10 +189,31 @@ class Stack:
             )
         )
 
+    def _start_modelarts(self, endpoint: str) -> dict[str, str]:
+        """Start it with what it needs; the template's parameters that lead there. The emulator's S3 is its OBS."""
+        from infra.local.modelarts.image import ensure
+        from infra.local.setup import find_uv
+
+        self._tell("the image of ModelArts is played by a Python with MindSpore for the CPU")
+        python = ensure(self._cache, find_uv())
+        bucket, project = "obs-trainyard", "local-project"
+        account = {"ak": "LOCALKEY", "sk": secrets.token_urlsafe(16), "project_id": project, "region": "cn-north-4"}
+        client(endpoint, "s3").create_bucket(Bucket=bucket)
+        client(endpoint, "ssm").put_parameter(
+            Name="/trainyard/trainyard/huawei", Value=json.dumps(account), Type="SecureString", Overwrite=True
+        )
+        address = self._run(
+            "modelarts",
+            *("--obs-endpoint", endpoint, "--work-dir", str(self.folder / "modelarts"), "--python", python),
+            *("--access-key", account["ak"], "--secret-key", account["sk"], "--project", project),
+        )["address"]
+        self._tell(f"ModelArts      {address}")
+        return {"ObsBucket": bucket, "ObsEndpoint": endpoint, "ModelArtsEndpoint": address}
+
     def _forget(self) -> None:
         """Remove what an earlier stack of this name left: its rows are gone, so nothing may refer to them."""
         (self.folder / "batch.json").unlink(missing_ok=True)
-        for part in ("git", "batch"):
+        for part in ("git", "batch", "modelarts"):
             shutil.rmtree(self.folder / part, ignore_errors=True)
 
     def _run(self, name: str, *arguments: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.local.batch.records import Job, name_of, requirement
+from infra.local.emulator.state import CREDENTIALS
 
 _REF = re.compile(r"Ref::([A-Za-z0-9_-]+)")
 
@@ -66,6 +67,9 @@ def spec(job: Job) -> JobSpec:
     if job.parent_id is not None:
         batch_own["AWS_BATCH_JOB_ARRAY_INDEX"] = str(detail["arrayProperties"]["index"])
     environment = {each["name"]: each.get("value", "") for each in container["environment"]}
+    if container.get("jobRoleArn"):
+        # ECS hands a role's credentials to the container; the emulator takes any.
+        batch_own |= {name: value for name, value in CREDENTIALS.items() if "KEY" in name}
     return JobSpec(
         job_id=job.job_id,
         job_name=detail["jobName"],

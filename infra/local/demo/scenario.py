@@ -31,8 +31,8 @@ class DemoFailedError(RuntimeError):
 class Scenario:
     """One person with one project and one data set."""
 
-    def __init__(self, user: User, screen: Screen) -> None:
-        self.user, self.screen = user, screen
+    def __init__(self, user: User, screen: Screen, example: Path = EXAMPLE) -> None:
+        self.user, self.screen, self._example = user, screen, example
 
     def create_dataset(self) -> None:
         """A data set repository with the digits, its large files through Git LFS."""
@@ -47,7 +47,7 @@ class Scenario:
         """The tutorial's project, pushed: the commit, and when the push began."""
         self.screen.step(f"A project repository {PROJECT} with the tutorial's tree, pushed: that starts a training")
         tree = self._new_repository(PROJECT, "project")
-        shutil.copytree(EXAMPLE, tree, dirs_exist_ok=True)
+        shutil.copytree(self._example, tree, dirs_exist_ok=True)
         self.screen.command("git add . && git commit && git push")
         began = datetime.now(UTC)
         commit, _ = self.user.push(tree, "LeNet-5")
