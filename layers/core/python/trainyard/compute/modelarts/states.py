@@ -13,7 +13,7 @@ from trainyard.model.lifecycle import JobPhase
 
 TIMEOUT_VARIABLE = "TRAINYARD_TIMEOUT"
 """Of a job's environment: how many seconds its script may run. ModelArts' own limit counts in hours."""
-# The metric filter of the alarm looks for these words.
+# An error in the log of a function counts as a fault, and faults have an alarm.
 UNKNOWN_PHASE = "ModelArts speaks of a phase that is not known here"
 # What ModelArts itself calls uncertain: a node that does not report may come back.
 _UNCERTAIN = ("Lost", "Unknown")
