@@ -1,4 +1,4 @@
-"""The first token of an installation, made with AWS credentials."""
+"""What operators do with AWS credentials: the first token of an installation, dead letters sent back."""
 
 from __future__ import annotations
 
@@ -44,3 +44,25 @@ def test_the_first_token(deployed: State, capsys: pytest.CaptureFixture[str]) ->
 def test_mistakes(deployed: State, capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:
     assert run(["operator", "token", *words]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_dead_letters_go_back_to_their_queues(deployed: State, capsys: pytest.CaptureFixture[str]) -> None:
+    sqs = clients.client("sqs")
+    queues = {
+        name: sqs.create_queue(QueueName=f"trainyard-{name}")["QueueUrl"] for name in ("a", "a-dead", "b", "b-dead")
+    }
+    sqs.create_queue(QueueName="other-a-dead")
+    sqs.create_queue(QueueName="trainyard-changes-dead")  # a stream's: what it holds is no message of a queue
+    bodies = [f"message {number}" for number in range(23)]
+    for body in bodies:
+        sqs.send_message(QueueUrl=queues["a-dead"], MessageBody=body)
+    assert run(["redrive", "--queue", "a", "--most", "5"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"queues": [{"name": "trainyard-a", "moved": 5, "left": 18}]}
+    assert run(["redrive"]) == 0
+    told = json.loads(capsys.readouterr().out)["queues"]
+    assert [(one["name"], one["moved"], one["left"]) for one in told] == [("trainyard-a", 18, 0), ("trainyard-b", 0, 0)]
+    came = []
+    while messages := sqs.receive_message(QueueUrl=queues["a"], MaxNumberOfMessages=10).get("Messages", []):
+        came += [one["Body"] for one in messages]
+    assert sorted(came) == sorted(bodies)
+    assert run(["redrive", "--stack", "nowhere"]) == 1

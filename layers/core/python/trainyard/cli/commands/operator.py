@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from trainyard.cli.client import ApiError
-from trainyard.cli.terminal import command, print_json, wants_json, with_json
+from trainyard.cli.terminal import command, print_json, print_table, wants_json, with_json
 
 if TYPE_CHECKING:
     from trainyard.store.table import Table
@@ -16,6 +17,10 @@ _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def add(subparsers: Any) -> None:
+    again = with_json(command(subparsers, "redrive", _redrive, "send what could not be done back to its queues"))
+    again.add_argument("--stack", default="trainyard", help="name of the CloudFormation stack; trainyard if left out")
+    again.add_argument("--queue", help="only this consumer's, such as index_logs")
+    again.add_argument("--most", type=int, default=10_000, metavar="N", help="messages of each queue at most")
     words = "for operators, with their AWS credentials"
     own = subparsers.add_parser("operator", help=words, description=words)
     own = own.add_subparsers(required=True, metavar="COMMAND")
@@ -40,6 +45,22 @@ def _token(options: argparse.Namespace) -> None:
         print(secret)
 
 
+def _redrive(options: argparse.Namespace) -> None:
+    """The reason that they failed should be mended first: what fails again comes back."""
+    from trainyard.store.queues import dead_letter_queues, redrive
+
+    sqs = _client("sqs")
+    wanted = f"{options.stack}-{options.queue}" if options.queue else None
+    queues = [pair for pair in dead_letter_queues(sqs, options.stack) if wanted in (None, pair[1].rsplit("/", 1)[1])]
+    if not queues:
+        raise ApiError(0, "no_queue", f"the stack {options.stack} has no such queue in this account and region")
+    done = [redrive(sqs, dead, queue, options.most) for dead, queue in queues]
+    if wants_json(options):
+        print_json({"queues": [asdict(one) for one in done]})
+    else:
+        print_table(("QUEUE", "SENT BACK", "LEFT"), [(one.name, one.moved, one.left) for one in done])
+
+
 def _table(stack: str) -> Table:
     """The table of a stack, by the stack's outputs; ApiError where there is none or it may not be seen."""
     from trainyard.store.table import Table
@@ -48,14 +69,11 @@ def _table(stack: str) -> Table:
 
 
 def _output(stack: str, name: str) -> str:
-    try:
-        from botocore.exceptions import BotoCoreError, ClientError
+    cloudformation = _client("cloudformation")
+    from botocore.exceptions import BotoCoreError, ClientError
 
-        from trainyard.clients import client
-    except ImportError:
-        raise ApiError(0, "no_boto3", "this needs AWS's client: pip install 'trainyard[server]'") from None
     try:
-        found = client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except (ClientError, BotoCoreError) as error:
         raise ApiError(0, "no_stack", f"the stack {stack} cannot be read with these AWS credentials: {error}") from None
     outputs = {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
@@ -64,3 +82,12 @@ def _output(stack: str, name: str) -> str:
             0, "no_output", f"the stack {stack} has no output {name}: is it Trainyard's, and deployed whole?"
         )
     return str(outputs[name])
+
+
+def _client(service: str) -> Any:
+    from trainyard.clients import client
+
+    try:
+        return client(service)
+    except ImportError:
+        raise ApiError(0, "no_boto3", "this needs AWS's client: pip install 'trainyard[server]'") from None
