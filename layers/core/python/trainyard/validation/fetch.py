@@ -21,7 +21,9 @@ from trainyard.validation.object_database import (
     Limits,
     ObjectDatabase,
     UnreadableError,
+    bounded,
     git_environment,
+    is_out_of_memory,
 )
 
 MAX_FILE_BYTES = 204_800
@@ -143,20 +145,19 @@ def _fetch(
 ) -> None:
     from git import Git
 
-    # The shell sets the limit on the size of any one file that git writes, the pack first of all: git has none itself.
-    blocks = limits.pack_bytes // 512
     command = [
-        *("sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"),
         *("git", "fetch", "--quiet", *depth, "--no-tags", "--no-write-commit-graph", "--no-auto-maintenance"),
         *("--no-recurse-submodules", f"--filter=blob:{blobs or f'limit={MAX_FILE_BYTES + 1}'}"),
         *("--", address.url, reference),
     ]
     environment = _environment(git_dir, address, _destination(address))
+    # The limit on the size of any one file that git writes is for the pack first of all: git has none itself.
+    command = bounded(command, limits.memory_bytes, limits.pack_bytes)
     process: Any = Git(git_dir).execute(command, as_process=True, env=environment, start_new_session=True)
     message = _wait(process.proc, limits)
     _write_configuration(git_dir)
     if process.proc.returncode != 0:
-        raise _failure(message, process.proc.returncode, reference)
+        raise _failure(message, process.proc.returncode, reference, limits)
 
 
 def _destination(address: FetchAddress) -> Destination:
@@ -219,9 +220,11 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
     return message.decode(errors="replace")
 
 
-def _failure(message: str, status: int, reference: str) -> Exception:
+def _failure(message: str, status: int, reference: str, limits: Limits) -> Exception:
     if "File size limit exceeded" in message or "signal 25" in message or "File too large" in message or status == -25:
-        return _over_limit("pack_bytes", Limits())
+        return _over_limit("pack_bytes", limits)
+    if is_out_of_memory(message):
+        return _over_limit("memory_bytes", limits)
     if _ABSENT.search(message):
         return _absent(reference)
     if _REFUSED.search(message):
@@ -273,6 +276,10 @@ def limit_text(limit: str, limits: Limits) -> tuple[Text, Text]:
         "files": (f"{limits.files} files", f"{limits.files} 个文件"),
         "depth": (f"{limits.depth} folders inside each other", f"{limits.depth} 层文件夹"),
         "path_bytes": (f"{limits.path_bytes} bytes in one path", f"单个路径 {limits.path_bytes} 字节"),
+        "memory_bytes": (
+            f"can be read in {limits.memory_bytes >> 20} MB of memory",
+            f"{limits.memory_bytes >> 20} MB 内存可读取的内容",
+        ),
         "seconds": (f"can be read in {limits.seconds:g} seconds", f"{limits.seconds:g} 秒内可读取的内容"),
     }[limit]
     return (

@@ -39,6 +39,10 @@ class Report:
         return 1 if self.count.errors else 0
 
 
+_LIMITS = Limits(memory_bytes=0)
+"""The repository is the user's own, and its packs may be of any size."""
+
+
 def check_path(path: Path | str, commit: str | None = None, service: str | None = None) -> Report:
     """Check the folder `path` as it would be committed or, with `commit`, that commit of the repository there.
 
@@ -54,7 +58,7 @@ def check_path(path: Path | str, commit: str | None = None, service: str | None 
             Text(en=f"There is no folder {root}.", zh=f"没有文件夹 {root}。"),
             details={"field": "path"},
         )
-    limits = Limits()
+    limits = _LIMITS
     try:
         if commit is None:
             return Report(check(FolderSnapshot(root, limits), service=service))
@@ -105,7 +109,7 @@ def check_pushed(
     git_dir = _git_dir(root)
     reports: dict[str, tuple[PushedRef, Report]] = {}
     for ref in refs:
-        with ObjectDatabase(git_dir) as database:
+        with ObjectDatabase(git_dir, _LIMITS) as database:
             try:
                 commit = database.commit(ref.object_id)
             except UnreadableError:

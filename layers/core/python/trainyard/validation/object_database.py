@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +16,12 @@ from typing import IO, Self
 SYMLINK = "120000"
 SUBMODULE = "160000"
 _CHUNK = 1 << 16
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|cannot allocate memory|malloc failed|realloc failed|mmap failed|cannot be mapped"
+    r"|unable to create thread|cannot create thread",
+    re.IGNORECASE,
+)
+_MESSAGE_BYTES = 1 << 16
 _ABOUT = "%(objecttype) %(objectsize) %(objectname)"
 
 
@@ -31,6 +39,8 @@ class Limits:
     path_bytes: int = 1024
     seconds: float = 60.0
     """For one git command."""
+    memory_bytes: int = 768 << 20
+    """The address space of each git process; 0 for no limit, where the repository is the user's own."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,23 @@ class LimitExceededError(Exception):
 
 class UnreadableError(Exception):
     """git cannot read it: no such commit, or a damaged object."""
+
+
+def bounded(command: Sequence[str], memory_bytes: int, file_bytes: int = 0) -> list[str]:
+    """The command under limits that the kernel holds, for every process that it starts, too; 0 for none.
+
+    A shell sets them, before the command begins. git's own settings are no bound: whatever they say, it holds a
+    commit, a folder or a tag in one piece, and a few packed megabytes may unfold to gigabytes. Where the system knows
+    no such limit (macOS: of memory) the command runs without it.
+    """
+    limits = [f"ulimit -v {memory_bytes >> 10} 2>/dev/null"] if memory_bytes else []
+    limits += [f"ulimit -f {file_bytes // 512}"] if file_bytes else []
+    return ["sh", "-c", "; ".join([*limits, 'exec "$@"']), "sh", *command] if limits else list(command)
+
+
+def is_out_of_memory(message: str) -> bool:
+    """Whether git's or the system's words on the standard error say so."""
+    return _OUT_OF_MEMORY.search(message) is not None
 
 
 def git_environment(home: Path | str, **more: str) -> dict[str, str]:
@@ -99,17 +126,18 @@ class ObjectDatabase(AbstractContextManager["ObjectDatabase"]):
                 billions of paths, so the listing is read as it comes and cut off.
             UnreadableError: it is no commit, or an object is damaged.
         """
-        process = self._start("ls-tree", "-r", "-z", "--full-tree", commit)
-        try:
-            assert process.stdout is not None
-            for count, record in enumerate(_records(process.stdout), 1):
-                if count > self.limits.files:
-                    raise LimitExceededError("files")
-                yield self._entry(record)
-            if process.wait(self.limits.seconds) != 0:
-                raise UnreadableError(commit)
-        finally:
-            _end(process)
+        with tempfile.TemporaryFile() as said:
+            process = self._start("ls-tree", "-r", "-z", "--full-tree", commit, errors=said)
+            try:
+                assert process.stdout is not None
+                for count, record in enumerate(_records(process.stdout), 1):
+                    if count > self.limits.files:
+                        raise LimitExceededError("files")
+                    yield self._entry(record)
+                if process.wait(self.limits.seconds) != 0:
+                    raise _failure(said, commit)
+            finally:
+                _end(process)
 
     def sizes(self, oids: Sequence[str]) -> dict[str, int]:
         """Bytes of those blobs that are here; the ones that the fetch left out as too large are absent."""
@@ -199,25 +227,37 @@ class ObjectDatabase(AbstractContextManager["ObjectDatabase"]):
         return TreeEntry(path, mode, oid)
 
     def _run(self, *arguments: str, given: bytes | None = None) -> bytes:
-        process = self._start(*arguments, reads_input=given is not None)
-        try:
-            output, _ = process.communicate(given, timeout=self.limits.seconds)
-        except subprocess.TimeoutExpired:
-            raise LimitExceededError("seconds") from None
-        finally:
-            _end(process)
-        if process.returncode != 0:
-            raise UnreadableError(arguments[0])
+        with tempfile.TemporaryFile() as said:
+            process = self._start(*arguments, reads_input=given is not None, errors=said)
+            try:
+                output, _ = process.communicate(given, timeout=self.limits.seconds)
+            except subprocess.TimeoutExpired:
+                raise LimitExceededError("seconds") from None
+            finally:
+                _end(process)
+            if process.returncode != 0:
+                raise _failure(said, arguments[0])
         return output
 
-    def _start(self, *arguments: str, reads_input: bool = False) -> subprocess.Popen[bytes]:
+    def _start(
+        self, *arguments: str, reads_input: bool = False, errors: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        command = ["git", f"--git-dir={self.git_dir}", "--no-replace-objects", "-c", "core.fsmonitor=false", *arguments]
         return subprocess.Popen(
-            ["git", f"--git-dir={self.git_dir}", "--no-replace-objects", "-c", "core.fsmonitor=false", *arguments],
+            bounded(command, self.limits.memory_bytes),
             stdin=subprocess.PIPE if reads_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if errors is None else errors,
             env=self._environment,
         )
+
+
+def _failure(said: IO[bytes], what: str) -> Exception:
+    """`said`: the standard error of a git process that has ended."""
+    said.seek(0)
+    if is_out_of_memory(said.read(_MESSAGE_BYTES).decode(errors="replace")):
+        return LimitExceededError("memory_bytes")
+    return UnreadableError(what)
 
 
 def _records(stream: IO[bytes]) -> Iterator[bytes]:
