@@ -1,6 +1,7 @@
 """The commands of `trainyard`, one file for each kind of thing."""
 
 from trainyard.cli.commands import (
+    ascend,
     bundle,
     check,
     compare,
@@ -13,5 +14,5 @@ from trainyard.cli.commands import (
     runs,
 )
 
-GROUPS = (check, runs, logs, metrics, compare, bundle, download, repositories, installation, operator)
+GROUPS = (check, runs, logs, metrics, compare, bundle, download, repositories, installation, operator, ascend)
 """In the order in which `trainyard --help` lists them."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trainyard.model.errors import InvalidInput
+from trainyard.model.text import Text
 
 _RENEW_BEFORE = timedelta(minutes=10)
 _AGENCY_SECONDS = 3600
@@ -95,6 +98,16 @@ def stored_parameter(name: str) -> Callable[[], str]:
             raise RuntimeError(f"the SSM parameter {name} with the keys of Huawei Cloud is missing") from None
 
     return read
+
+
+def operators_key(environment: Mapping[str, str], *others: str) -> Credentials:
+    """An operator's own key, from HUAWEI_AK and its like. InvalidInput where one of them or of `others` is not set."""
+    names = {f"HUAWEI_{name.upper()}": name for name in ("ak", "sk", "project_id", "region")}
+    missing = ", ".join(name for name in (*names, *others) if not environment.get(name))
+    if missing:
+        raise InvalidInput(Text(en=f"Set {missing} in the environment.", zh=f"请设置环境变量 {missing}。"))
+    account = json.dumps({name: environment[variable] for variable, name in names.items()})
+    return Credentials(lambda: account)
 
 
 def web_identity_token() -> str:
