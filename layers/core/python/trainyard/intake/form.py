@@ -177,7 +177,7 @@ class _Reading:
                 self._faults[name] = Text(en="Write NAME=VALUE on each line.", zh="请每行填写一个 名称=值。")
                 return
             place = f"spec.evaluation.require.{one}" if field == "evaluation" else f"spec.{field}.{one}"
-            self._put(name, target, one, text, place)
+            self._put(name, target, one, _values(text) if field == "hyperparameters" else text, place)
 
     def _input(self, name: str, field: str, key: str, value: str) -> None:
         """`inputs.KEY.PART=...`, `inputs.KEY=dataset ...`, `models.KEY=...`, `pretrain_url=...`."""
@@ -218,6 +218,13 @@ def _split(name: str) -> tuple[str | None, str]:
 def _line(line: str) -> tuple[str, str | None]:
     name, equals, value = line.partition("=")
     return name.strip(), value.strip() if equals else None
+
+
+def _values(text: str) -> str | list[str]:
+    """`[0.1, 0.01]`: the values that a sweep is to try."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return text
+    return [one.strip() for one in text[1:-1].split(",")]
 
 
 def _source(kind: str, value: str) -> dict[str, str]:

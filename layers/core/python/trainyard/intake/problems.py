@@ -82,9 +82,14 @@ _CHINESE = {
     "choose from": "时长应在 1m 到 14d 之间。",
     "at most 100 environment": "环境变量最多 100 个。",
     "at most 100 hyperparameters": "超参最多 100 个，输入最多 50 个。",
+    "hyperparameters hold more than": "超参总长度过大，请写入仓库中的文件。",
+    "the lists make": "超参组合过多，一次搜索最多 10000 个。",
+    "a sweep has no evaluation script": "超参搜索不支持评估脚本。",
+    "a sweep cannot change its machines": "超参搜索不支持 spot_first，请选择 spot 或 on_demand。",
     "that is not the name of a branch": "这不是有效的分支或标签名称。",
 }
 _CHINESE_ENDINGS = {
+    "lists a value twice": "列表中有重复的值。",
     "is not a name of an environment variable": "不是有效的环境变量名。",
     "is reserved for the platform; choose another name": "为平台保留，请换一个名称。",
     "characters or holds a null byte": "的值超过 4096 个字符或包含空字节。",
@@ -130,6 +135,8 @@ def fields_of(error: ValidationError, prefix: str = "") -> dict[str, Text]:
     fields: dict[str, Text] = {}
     for problem in error.errors(include_url=False):
         place = [str(part) for part in problem["loc"]]
+        # What pydantic calls the member of a union that is a list.
+        place = [part for part in place if not part.startswith("list[")]
         scalar = len(place) > 1 and place[-1] in _SCALARS
         if scalar:
             place.pop()

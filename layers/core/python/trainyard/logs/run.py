@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from trainyard.logs.index import LogSummary, index_run
+from trainyard.logs.sweep import index_sweep
 from trainyard.model import lifecycle
 from trainyard.model.run import FacetState, FailureReason, LogsFacet, Run
 from trainyard.store import State
@@ -18,6 +19,8 @@ def index_logs(state: State, run_id: str, at: datetime | None = None) -> Run | N
     # Of an evaluation script counts what it wrote for that; what it printed, where it wrote nothing.
     only = "metrics.json" if run.evaluates is not None else None
     summary = index_run(state.objects, run_id, run.attempt, only=only)
+    if run.spec is not None and run.spec.is_sweep and run.job is not None:
+        index_sweep(state.objects, run_id, run.spec.combinations())
     facet = LogsFacet(state=FacetState.DONE, lines=summary.lines, bytes=summary.bytes)
     now = at or datetime.now(UTC)
     return state.table.change_run(

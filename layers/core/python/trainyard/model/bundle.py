@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from trainyard.model.request import Sha256
 from trainyard.model.result import Machine, OutputFile
 from trainyard.model.run import Origin, RunState
-from trainyard.model.spec import Scalar
+from trainyard.model.spec import Hyperparameter
 
 ALGORITHM = "ECDSA_P256_SHA256"
 
@@ -74,7 +74,7 @@ class Bundle(_Part):
     code: Code
     framework: str | None
     flavor: str | None
-    parameters: dict[str, Scalar]
+    parameters: dict[str, Hyperparameter]
     environment: dict[str, str]
     """Of the script; a value that may be a secret is replaced."""
     packages: list[Package]

@@ -15,6 +15,7 @@ from trainyard.model.finding import FindingCount
 from trainyard.model.money import Approval, Cost, Estimate
 from trainyard.model.repository import Sha
 from trainyard.model.run import (
+    ChildCount,
     Claim,
     EvaluationFacet,
     FailureReason,
@@ -58,6 +59,8 @@ class Observation(BaseModel):
     started_at: datetime | None = None
     """When the attempt began to run, where the backend says so with a later phase."""
     cost: Cost | None = None
+    children: ChildCount | None = None
+    """For a sweep: where its trainings stand."""
 
 
 # An event is delivered five times at most before it is put aside.
@@ -101,6 +104,7 @@ def admit(
         estimate=estimate or run.estimate,
         approval=approval,
         waiting=hold,
+        children=ChildCount(total=spec.trainings) if spec.is_sweep else None,
     )
 
 
@@ -174,9 +178,10 @@ def observe(run: Run, seen: Observation) -> Run:
     if (seen.attempt, state.rank) < (run.attempt, run.state.rank):
         return run
     if (seen.attempt, state) == (run.attempt, run.state):
-        if seen.waiting == run.waiting and not run.doubts:
+        children = _counted(run, seen)
+        if (seen.waiting, children) == (run.waiting, run.children) and not run.doubts:
             return run
-        return _change(run, seen.at, waiting=seen.waiting, doubts=0, doubted_at=None)
+        return _change(run, seen.at, waiting=seen.waiting, children=children, doubts=0, doubted_at=None)
     return _move(
         _caught_up(run, seen, state),
         state,
@@ -186,6 +191,7 @@ def observe(run: Run, seen: Observation) -> Run:
         exit_code=seen.exit_code,
         failure=seen.failure,
         cost=seen.cost or run.cost,
+        children=_counted(run, seen),
         # A submission that is under way has still to note its job, unless that has ended already.
         claim=None if state.is_final or run.job is not None else run.claim,
     )
@@ -198,6 +204,12 @@ def doubt(run: Run, job_id: str, at: datetime) -> Run:
     if run.doubted_at is not None and at - run.doubted_at < _BETWEEN_DOUBTS:
         return run
     return _change(run, at, doubts=run.doubts + 1, doubted_at=at)
+
+
+def _counted(run: Run, seen: Observation) -> ChildCount | None:
+    """A count that knows of fewer ended trainings than another is the older one."""
+    known, count = run.children, seen.children
+    return known if count is None or (known is not None and count.ended < known.ended) else count
 
 
 def _caught_up(run: Run, seen: Observation, state: RunState) -> Run:

@@ -8,10 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from trainyard.model.repository import Sha
-from trainyard.model.spec import RunSpec, Scalar
+from trainyard.model.spec import MAX_CHILDREN, RunSpec, Scalar
 
-MAX_CHILDREN = 10_000
-"""AWS Batch's largest array job."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -80,6 +82,12 @@ Duration = Annotated[
 ]
 Scalar = str | bool | int | Annotated[float, AllowInfNan(False)]
 """A value of a hyperparameter: what YAML can write on one line. It is kept as JSON, which knows no NaN."""
+
+MAX_CHILDREN = 10_000
+"""AWS Batch's largest array job."""
+_MAX_HYPERPARAMETER_CHARACTERS = 100_000
+Hyperparameter = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_CHILDREN)]
+"""One value, or several to be tried: then the run is a sweep, one training for each combination."""
 
 
 class Input(BaseModel):
@@ -217,7 +225,11 @@ class RunSpec(BaseModel):
     framework: str = Field(description="A framework's name in the catalogue.")
     flavor: str = Field(description="A flavor's name in the catalogue.")
     inputs: dict[str, Input] = Field({}, description="Argument name to where its files come from.")
-    hyperparameters: dict[str, Scalar] = Field({}, description="`epochs: 10` becomes `--epochs 10`.")
+    hyperparameters: dict[str, Hyperparameter] = Field(
+        {},
+        description="`epochs: 10` becomes `--epochs 10`. A list makes the run a sweep: one training for each "
+        f"combination of listed values, at most {MAX_CHILDREN}.",
+    )
     env: dict[str, str] = Field({}, description="Environment variables of the script.")
     output: bool = Field(True, description="Pass --output_path and keep what the script writes there.")
     aim: bool = Field(False, description="Pass --aim_repo and read the Aim repository at the end.")
@@ -249,6 +261,22 @@ class RunSpec(BaseModel):
     def _bounded(cls, timeout: timedelta) -> timedelta:
         return bounded(timeout)
 
+    @field_validator("hyperparameters")
+    @classmethod
+    def _combinations(cls, given: dict[str, Hyperparameter]) -> dict[str, Hyperparameter]:
+        if sum(len(str(value)) for value in given.values()) > _MAX_HYPERPARAMETER_CHARACTERS:
+            raise ValueError(f"hyperparameters hold more than {_MAX_HYPERPARAMETER_CHARACTERS} characters")
+        for name, value in given.items():
+            if isinstance(value, list) and len({(type(one), one) for one in value}) < len(value):
+                raise ValueError(f"{name} lists a value twice")
+        count = _combined(given)
+        if count > MAX_CHILDREN:
+            raise ValueError(f"the lists make {count} combinations; a sweep has at most {MAX_CHILDREN}")
+        # Of a single value nothing is to be tried; Batch has no array of one either.
+        return {
+            name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in given.items()
+        }
+
     @field_validator("env")
     @classmethod
     def _environment(cls, env: dict[str, str]) -> dict[str, str]:
@@ -268,7 +296,27 @@ class RunSpec(BaseModel):
         check_arguments(self.inputs, self.hyperparameters)
         if self.evaluation.script is not None and not self.output:
             raise ValueError("an evaluation script needs what the run leaves: set `output: true`")
+        if self.is_sweep and self.evaluation.script is not None:
+            raise ValueError("a sweep has no evaluation script: it judges one training")
+        if self.is_sweep and self.machines is Machines.SPOT_FIRST:
+            raise ValueError("a sweep cannot change its machines: choose spot or on_demand")
         return self
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings the run is made of: 1, or a sweep's combinations."""
+        return _combined(self.hyperparameters)
+
+    @property
+    def is_sweep(self) -> bool:
+        return self.trainings > 1
+
+    def combinations(self) -> list[dict[str, Scalar]]:
+        """Of a sweep, by the index of the child: the values it is to try. The last list changes fastest."""
+        if not self.is_sweep:
+            return []
+        lists = {name: value for name, value in self.hyperparameters.items() if isinstance(value, list)}
+        return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
 
     @property
     def boot_path(self) -> str:
@@ -319,7 +367,11 @@ def bounded(timeout: timedelta) -> timedelta:
     return timeout
 
 
-def check_arguments(inputs: Mapping[str, Input], hyperparameters: Mapping[str, Scalar], *reserved: str) -> None:
+def _combined(hyperparameters: Mapping[str, Hyperparameter]) -> int:
+    return math.prod(len(value) for value in hyperparameters.values() if isinstance(value, list))
+
+
+def check_arguments(inputs: Mapping[str, Input], hyperparameters: Mapping[str, object], *reserved: str) -> None:
     """ValueError where a script cannot be given all of these."""
     names = [*inputs, *hyperparameters]
     for name in names:

@@ -71,6 +71,8 @@ def arguments(request: RunRequest, inputs: Mapping[str, Path], workspace: Worksp
     for name, path in inputs.items():
         words += [f"--{name}", str(path)]
     for name, value in request.spec.hyperparameters.items():
+        # Of a sweep this is one training's request, in which every value has been chosen.
+        assert not isinstance(value, list)
         words += _argument(name, value)
     if request.spec.output:
         words += [f"--{OUTPUT_ARGUMENT}", str(workspace.output)]

@@ -15,6 +15,7 @@ from trainyard.model import lifecycle
 from trainyard.model.catalogue import Catalogue, Flavor, Framework, load_catalogue
 from trainyard.model.run import FailureReason, Job, Run
 from trainyard.model.settings import settings
+from trainyard.model.text import Text
 from trainyard.store import State
 from trainyard.submission.credentials import new_job_token
 
@@ -85,7 +86,17 @@ def stop_run(state: State, run_id: str, token: str, backends: Backends, now: dat
 def _submit_unless_stopped(
     run: Run, framework: Framework, flavor: Flavor, backend: ComputeBackend, secret: str
 ) -> Job | None:
-    return None if run.stop is not None else backend.submit(_request(run, framework, flavor, secret))
+    if run.stop is not None:
+        return None
+    if run.spec is not None and run.spec.is_sweep and not backend.carries_sweeps:
+        raise SubmissionRefusedError(_NO_SWEEPS)
+    return backend.submit(_request(run, framework, flavor, secret))
+
+
+_NO_SWEEPS = Text(
+    en="This framework's machines take no sweeps. Give each hyperparameter one value, or choose another framework.",
+    zh="该框架的计算资源不支持超参搜索。请为每个超参只填一个值，或选择其他框架。",
+)
 
 
 def _request(run: Run, framework: Framework, flavor: Flavor, secret: str) -> JobRequest:
@@ -105,6 +116,7 @@ def _request(run: Run, framework: Framework, flavor: Flavor, secret: str) -> Job
         environment={"TRAINYARD_API": settings().public_url, "TRAINYARD_JOB_TOKEN": secret},
         machines=run.machines,
         priority=run.spec.priority,
+        children=run.spec.trainings if run.spec.is_sweep else 0,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
-from trainyard.compute.contract import JobEnd, JobStatus
+from trainyard.compute.contract import ComputeBackend, JobEnd, JobStatus
 from trainyard.model import lifecycle
 from trainyard.model.catalogue import load_catalogue
 from trainyard.model.lifecycle import JobPhase, Observation
@@ -77,7 +78,19 @@ _FAILURES = {
             zh="该队列中没有足够大的机器；未产生费用。请选择更小的规格，或请管理员提高 vCPU 上限。",
         ),
     ),
+    JobEnd.CHILDREN: (
+        "children",
+        Text(
+            en="Not every training of the sweep succeeded; those that did are kept.",
+            zh="超参搜索中并非所有训练都成功；成功的训练结果已保留。",
+        ),
+    ),
 }
+
+
+# Trainings of a sweep that is counted with every event, and how often a larger one is.
+_COUNTED_AT_ONCE = 50
+_COUNTED_EVERY = timedelta(seconds=10)
 
 
 def track_job(state: State, status: JobStatus, at: datetime | None = None) -> Run | None:
@@ -96,6 +109,27 @@ def track_job(state: State, status: JobStatus, at: datetime | None = None) -> Ru
             return fallen
     seen = _observation(status, seen_at, run, _result(state.objects, status))
     return state.table.change_run(status.run_id, lambda known: lifecycle.observe(known, seen), run)
+
+
+def track_sweep(
+    state: State, status: JobStatus, backends: Callable[[str], ComputeBackend], at: datetime | None = None
+) -> Run | None:
+    """What was heard of a sweep or of one of its trainings: its backend is asked how all of them stand.
+
+    A sweep may have thousands of trainings and one row: of a large one the row is written every few seconds at most.
+    """
+    now = at or datetime.now(UTC)
+    run = state.table.run(status.run_id)
+    if run is None or run.state.is_final or (status.child is not None and _is_fresh(run, now)):
+        return run
+    job = run.job if status.child is not None else status.job
+    seen = backends(job.backend).describe(job) if job is not None else None
+    return run if seen is None else track_job(state, seen, now)
+
+
+def _is_fresh(run: Run, now: datetime) -> bool:
+    small = run.children is None or run.children.total <= _COUNTED_AT_ONCE
+    return not small and now - run.updated_at < _COUNTED_EVERY
 
 
 def _result(objects: Objects, status: JobStatus) -> AttemptResult | None:
@@ -117,6 +151,7 @@ def _observation(status: JobStatus, at: datetime, run: Run, result: AttemptResul
         waiting=status.waiting,
         started_at=status.started_at,
         cost=_cost(run, status),
+        children=status.children,
     )
     if status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
         return seen

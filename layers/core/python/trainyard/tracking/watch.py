@@ -17,7 +17,7 @@ from trainyard.model.run import Run
 from trainyard.model.settings import settings
 from trainyard.store import State, layout
 from trainyard.store.objects import Objects
-from trainyard.tracking.track import track_job
+from trainyard.tracking.track import track_job, track_sweep
 
 Backends = Callable[[str], ComputeBackend]
 
@@ -69,7 +69,8 @@ def heard(state: State, status: JobStatus, backends: Backends, at: datetime | No
     """What Batch says of a job. Of a carrier it is only a reason to look at the run that is carried."""
     run = state.table.run(run_of_carrier(status.run_id))
     if run is None or run.state.is_final or _backend_of(run) == status.job.backend:
-        return track_job(state, status, at)
+        of_sweep = status.child is not None or status.children is not None
+        return track_sweep(state, status, backends, at) if of_sweep else track_job(state, status, at)
     # One that is not noted yet is looked at when it is: the schedule is on.
     return look_after(state, run, backends, at or datetime.now(UTC)) if run.job is not None else run
 

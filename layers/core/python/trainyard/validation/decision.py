@@ -89,6 +89,7 @@ def store_decision(state: State, run_id: str, project: str, decision: Decision, 
             tree=code.tree,
             spec=decision.spec,
             code_key=layout.code_key(run_id),
+            children=decision.spec.combinations(),
             inputs=[one for one in decision.inputs if one.stage == "training"],
             evaluation_inputs=[one for one in decision.inputs if one.stage == "evaluation"],
         )

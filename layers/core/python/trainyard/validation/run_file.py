@@ -226,6 +226,7 @@ def _without_branches(location: Path, document: Document | None) -> Path:
     """Without what pydantic adds for the members of a union, such as `int` behind a hyperparameter's name."""
     if document is None:
         return location
+    location = tuple(part for part in location if not (isinstance(part, str) and part.startswith("list[")))
     while location and location not in document.values and location[-1] in ("str", "bool", "int", "float"):
         location = location[:-1]
     return location
@@ -517,6 +518,41 @@ _OWN: list[tuple[str, str, str, str, str]] = [
         "`{0}` 同时出现在 inputs 和 hyperparameters 中。",
         "Keep one of the two.",
         "请只保留其中一个。",
+    ),
+    (
+        r"hyperparameters hold more than (\d+) characters",
+        "The hyperparameters hold more than {0} characters.",
+        "hyperparameters 超过 {0} 个字符。",
+        "Put them into a file of the repository and read it there.",
+        "请写入仓库中的文件，再由脚本读取。",
+    ),
+    (
+        r"(\S+) lists a value twice",
+        "`{0}` lists a value twice: the same training would be paid for twice.",
+        "`{0}` 的列表中有重复的值，同样的训练会计费两次。",
+        "Remove one of them; to repeat a training, list a `seed`.",
+        "请删除重复的值；如需重复训练，请列出 `seed`。",
+    ),
+    (
+        r"the lists make (\d+) combinations; a sweep has at most (\d+)",
+        "The lists make {0} combinations; a sweep has at most {1}.",
+        "列表共有 {0} 种组合，一次搜索最多 {1} 种。",
+        "Shorten some of the lists.",
+        "请缩短部分列表。",
+    ),
+    (
+        r"a sweep has no evaluation script.*",
+        "An evaluation script judges one training, and this run is a sweep of several.",
+        "评估脚本只评估一个训练，而此训练是超参搜索。",
+        "Remove the script; `require` judges the best training.",
+        "请删除脚本；`require` 会评判最佳训练。",
+    ),
+    (
+        r"a sweep cannot change its machines.*",
+        "A sweep cannot change from spot to on-demand machines.",
+        "超参搜索不能从竞价机器切换到按需机器。",
+        "Write `machines: spot` or `machines: on_demand`.",
+        "请写 `machines: spot` 或 `machines: on_demand`。",
     ),
     (
         r"at most (\d+) hyperparameters and (\d+) inputs",

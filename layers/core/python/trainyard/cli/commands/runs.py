@@ -53,7 +53,7 @@ def add(subparsers: Any) -> None:
 
 def _changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter; as often as needed"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter; [A, B] makes a sweep"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print the run's id and nothing else")
 
@@ -134,6 +134,7 @@ def _show(options: argparse.Namespace) -> None:
             ("run", run["id"]),
             ("project", f"{run['project']} ({run['name']})"),
             ("state", run["state"]),
+            ("trainings", _trainings(run.get("children"))),
             ("verdict", run["evaluation"]["verdict"]),
             ("commit", run["commit"]),
             ("requested", f"{ago(run['created_at'])} by {run['requested_by']}, {run['origin']}"),
@@ -144,6 +145,11 @@ def _show(options: argparse.Namespace) -> None:
             *((step["state"], f"{step['at']}  attempt {step['attempt']}") for step in run["timeline"]),
         ]
     )
+
+
+def _trainings(count: dict[str, int] | None) -> str | None:
+    """Where the trainings of a sweep stand."""
+    return "{succeeded} succeeded, {failed} failed, {running} running of {total}".format(**count) if count else None
 
 
 def _stop(options: argparse.Namespace) -> None:
@@ -196,5 +202,5 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
         if not equals or not name:
             raise ApiError(0, "not_a_pair", f"--set {pair}: write NAME=VALUE")
         read = yaml.safe_load(value) if value else ""
-        settings[name] = read if isinstance(read, str | int | float | bool) else value
+        settings[name] = read if isinstance(read, str | int | float | bool | list) else value
     return settings

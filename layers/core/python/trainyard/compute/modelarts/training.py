@@ -39,7 +39,11 @@ def description(
             "code_dir": place.url(place.code),
             "boot_file": place.url(place.code + BOOT_FILE),
             "engine": {"engine_name": ENGINE, "engine_version": framework.version},
-            "parameters": [{"name": name, "value": _word(value)} for name, value in spec.hyperparameters.items()],
+            "parameters": [
+                {"name": name, "value": _word(value)}
+                for name, value in spec.hyperparameters.items()
+                if not isinstance(value, list)
+            ],
             "inputs": [
                 {"name": pinned.argument, "remote": {"obs": {"obs_url": place.url(place.input(pinned.argument))}}}
                 for pinned in request.inputs

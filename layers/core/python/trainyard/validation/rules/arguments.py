@@ -214,7 +214,8 @@ class ArgumentValue(RunRule):
             argument = accepted.find(name)
             if argument is None:
                 continue
-            said = _misfit(argument, name, value)
+            values = value if isinstance(value, list) else [value]
+            said = next(filter(None, (_misfit(argument, name, one) for one in values)), None)
             if said is not None:
                 message, fix, severity = said
                 yield self.finding(view.place("hyperparameters", name), message, fix, severity)

@@ -151,6 +151,8 @@ def _lines(pairs: Mapping[str, object]) -> str:
 
 
 def _scalar(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_scalar, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
