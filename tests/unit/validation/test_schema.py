@@ -66,7 +66,7 @@ def test_an_unknown_key_does_not(text: str) -> None:
         ("    env: {OMP_NUM_THREADS: 1}\n", False),
         ("    inputs: {data_url: {dataset: digits}}\n", False),
         ("    hyperparameters: {lr: 0.1, name: x, amp: true}\n", True),
-        ("    hyperparameters: {sizes: [1, 2]}\n", False),
+        ("    hyperparameters: {sizes: [[1], 2]}\n", False),
     ],
 )
 def test_values_are_refused_while_typing(more: str, fits: bool) -> None:
