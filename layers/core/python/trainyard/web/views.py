@@ -232,3 +232,15 @@ class RuleView(BaseModel):
 
 class RuleList(BaseModel):
     rules: list[RuleView]
+
+
+class ChildView(BaseModel):
+    """One training of a sweep."""
+
+    index: int
+    parameters: dict[str, Parameter]
+    phase: str | None = Field(description="Where its job stands; null once the backend has forgotten it.")
+
+
+class ChildList(_Listed):
+    children: list[ChildView]

@@ -13,6 +13,7 @@ from trainyard.web.routes import (  # noqa: F401 - each registers its routes
     runs,
     search,
     service,
+    sweeps,
     tokens,
 )
 from trainyard.web.routes.routing import ROUTES, Call

@@ -14,6 +14,7 @@ from trainyard.store.table import wrong_cursor
 from trainyard.web.messages import Answer
 from trainyard.web.result_views import AimView, FileList
 from trainyard.web.routes.routing import CURSOR, LARGEST_LIST, WAIT, Call, Parameter, not_yet, route, stored_json
+from trainyard.web.routes.sweeps import CHILD, left_by
 from trainyard.web.views import FindingList, LogView, OutputList
 
 _DEFAULT_LOG_BYTES = 65536
@@ -26,6 +27,7 @@ _LOG_QUERY = (
     Parameter("line", "Or: number of the first line, from 1.", "integer"),
     Parameter("lines", "How many lines; 100 if left out.", "integer"),
     Parameter("tail", "Or: how many of the last lines.", "integer"),
+    CHILD,
     WAIT,
 )
 _OUTPUTS = Parameter("limit", f"Files in the answer; {LARGEST_LIST} if left out, {_MOST_OUTPUTS} at most.", "integer")
@@ -35,14 +37,15 @@ _OUTPUTS = Parameter("limit", f"Files in the answer; {LARGEST_LIST} if left out,
 def show_log(call: Call) -> Answer:
     """`offset` and `limit` in bytes; or `line` and `lines`; or `tail`."""
     run, request, objects = call.run(), call.request, call.state.objects
+    place = left_by(call, run)
     if "tail" in request.query:
-        page = tail(objects, run.id, max(request.number("tail", 100, _MAX_LINES), 1))
+        page = tail(objects, place, max(request.number("tail", 100, _MAX_LINES), 1))
     elif "line" in request.query:
         lines = request.number("lines", 100, _MAX_LINES)
-        page = read_lines(objects, run.id, request.number("line", 1, 10**12), lines)
+        page = read_lines(objects, place, request.number("line", 1, 10**12), lines)
     else:
         limit = request.number("limit", _DEFAULT_LOG_BYTES, _LARGEST_LOG_BYTES)
-        page = shared_page(objects, run.id, request.number("offset", 0, 10**15), limit)
+        page = shared_page(objects, place, request.number("offset", 0, 10**15), limit)
     # A rejected run never printed anything and is not indexed: nothing will follow.
     end = page.end or run.state is RunState.REJECTED
     body = {"text": page.text, "offset": page.offset, "next_offset": page.next_offset, "end": end}
@@ -59,10 +62,10 @@ def show_findings(call: Call) -> Answer:
     return answer
 
 
-@route("GET", "/v1/runs/{run}/outputs", gives=OutputList, query=(_OUTPUTS, CURSOR))
+@route("GET", "/v1/runs/{run}/outputs", gives=OutputList, query=(_OUTPUTS, CURSOR, CHILD))
 def list_outputs(call: Call) -> Answer:
     """What the script left, with addresses to download it from for a quarter of an hour."""
-    return _files(call, layout.output_prefix(call.run().id), "outputs")
+    return _files(call, layout.output_prefix(left_by(call, call.run())), "outputs")
 
 
 @route("GET", "/v1/runs/{run}/aim", gives=AimView)
