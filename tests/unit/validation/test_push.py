@@ -20,7 +20,7 @@ from trainyard.model.run import Run, RunState
 from trainyard.store import State, layout
 from trainyard.store.secrets import host_token_name
 from trainyard.validation.fetch import RemoteUnavailableError
-from trainyard.validation.push import validate_push
+from trainyard.validation.push import CHECK_SECONDS, validate_push
 
 RUN_FILE = """\
 runs:
@@ -178,6 +178,24 @@ def test_a_faulty_run_is_rejected_and_its_neighbour_is_not(rig: Rig) -> None:
     (finding,) = rig.findings(runs["other"])
     assert (finding["rule"], finding["line"]) == ("boot-file-missing", 13)
     assert "`train.py`" in finding["fix"]["en"]
+
+
+def test_runs_that_the_time_does_not_suffice_for_are_rejected_with_a_reason(rig: Rig) -> None:
+    second, third = (RUN_FILE.split("\n", 1)[1].replace("lenet5:", f"{name}:") for name in ("second", "third"))
+    push = rig.push(rig.project.commit({**PROJECT, "trainyard.yaml": RUN_FILE + second + third}))
+    # Read at the beginning, then before each run.
+    times = iter([1000.0, 1000.0 + CHECK_SECONDS - 1, 1000.0 + CHECK_SECONDS, 1000.0 + CHECK_SECONDS + 1])
+    runs = {run.name: run for run in validate_push(rig.state, push.id, clock=lambda: next(times))}
+
+    assert {name: run.state for name, run in runs.items()} == {
+        "lenet5": RunState.ADMITTED, "second": RunState.REJECTED, "third": RunState.REJECTED,
+    }  # fmt: skip
+    for name in ("second", "third"):
+        (finding,) = rig.findings(runs[name])
+        assert (finding["rule"], finding["severity"]) == ("commit-unavailable", "error")
+        assert "too large to check" in finding["message"]["en"]
+        assert "过大" in finding["message"]["zh"]
+    assert rig.state.table.push(push.id).checked_at is not None
 
 
 def test_only_runs_that_the_push_starts_are_made(rig: Rig) -> None:

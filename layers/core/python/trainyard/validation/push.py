@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from trainyard.model.finding import Finding
@@ -18,6 +20,7 @@ from trainyard.validation.engine import CheckedCommit, check_commit, check_run
 from trainyard.validation.fetch import fetch_history
 from trainyard.validation.inputs import pin_inputs
 from trainyard.validation.listing import store_listing
+from trainyard.validation.rules.fetching import CommitUnavailable
 from trainyard.validation.rules.run_file import RunFileValue
 from trainyard.validation.trigger import started_by
 from trainyard.validation.view import Place, RunView
@@ -25,13 +28,19 @@ from trainyard.validation.view import Place, RunView
 NAMELESS_RUN = "trainyard"
 """The name of the one rejected run of a commit whose run file cannot be read."""
 
+CHECK_SECONDS = 180.0
+"""For one push with all its runs. Short enough that the function has time to write down what it found."""
 
-def validate_push(state: State, push_id: str) -> list[Run]:
+
+def validate_push(state: State, push_id: str, clock: Callable[[], float] = time.monotonic) -> list[Run]:
     """Check the push's commit and write all of its runs at once. Returns them; a second delivery changes nothing.
+
+    `clock`: seconds. After CHECK_SECONDS no further run is begun to be checked; what is left is rejected.
 
     Raises:
         RemoteUnavailableError: the git host did not answer; deliver the event again.
     """
+    ends_at = clock() + CHECK_SECONDS
     push = state.table.push(push_id)
     if push is None:
         return []
@@ -42,13 +51,15 @@ def validate_push(state: State, push_id: str) -> list[Run]:
         return _finish(state, push, [])
     try:
         with fetched_repository(state, repository, push.commit) as fetched:
-            return _finish(state, push, _decide(state, push, repository, fetched))
+            return _finish(state, push, _decide(state, push, repository, fetched, lambda: clock() >= ends_at))
     except Unavailable as unavailable:
         decision = Decision(NAMELESS_RUN, [unavailable.finding])
         return _finish(state, push, [_record(state, push, repository, decision, None)])
 
 
-def _decide(state: State, push: Push, repository: Repository, fetched: Fetched) -> list[Run]:
+def _decide(
+    state: State, push: Push, repository: Repository, fetched: Fetched, is_over: Callable[[], bool]
+) -> list[Run]:
     """The runs that the push starts, each with its objects written."""
     store_listing(state, push.repository, fetched.snapshot)
     checked = check_commit(fetched.snapshot)
@@ -60,7 +71,12 @@ def _decide(state: State, push: Push, repository: Repository, fetched: Fetched) 
         return [_record(state, push, repository, decision, None)]
     runs: list[Run] = []
     for name in names:
-        decision = _decision(state, repository, fetched, checked, name)
+        if is_over():
+            decision = Decision(
+                name, [*checked.findings, _too_large(checked.run_file.path)], checked.run_file.runs[name]
+            )
+        else:
+            decision = _decision(state, repository, fetched, checked, name)
         committed = sum(run.estimate.most_usd for run in runs if run.estimate and not run.awaits_approval)
         runs.append(_record(state, push, repository, decision, fetched, committed))
     return runs
@@ -135,6 +151,21 @@ def _finish(state: State, push: Push, runs: list[Run]) -> list[Run]:
 
 def _known_runs(state: State, push: Push) -> list[Run]:
     return [run for run in map(state.table.run, push.runs) if run is not None]
+
+
+def _too_large(path: str) -> Finding:
+    return CommitUnavailable.finding(
+        Place(path, 1, 1),
+        Text(
+            en=f"The commit is too large to check: after {CHECK_SECONDS:g} seconds this run had not had its turn.",
+            zh=f"该提交过大，无法完成检查：{CHECK_SECONDS:g} 秒后仍未检查到此训练。",
+        ),
+        Text(
+            en="Start fewer runs with one push (`on: {push: {branches: [...]}}`), and keep the scripts of each run few "
+            "and short.",
+            zh="请减少一次推送启动的训练（`on: {push: {branches: [...]}}`），并减少每个训练的脚本数量和长度。",
+        ),
+    )
 
 
 def _too_many(path: str) -> Finding:
