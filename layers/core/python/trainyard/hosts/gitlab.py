@@ -7,10 +7,8 @@ https://docs.gitlab.com/api/commits/#set-commit-pipeline-status
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
-import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +32,6 @@ from trainyard.hosts.contract import (
 )
 from trainyard.hosts.deliveries import (
     header,
-    hmac_sha256,
     json_object,
     read_push,
     same,
@@ -42,10 +39,10 @@ from trainyard.hosts.deliveries import (
     wrong_signature,
 )
 from trainyard.hosts.requests import get_json, send_json
+from trainyard.hosts.standard_webhooks import SIGNING_KEY, key_of, new_signing_key, signature
 from trainyard.hosts.webhooks import ensure_webhook
 from trainyard.model.repository import Repository
 
-SIGNING_KEY = "whsec_"
 _TOLERANCE_SECONDS = 300
 _WORDS = {
     CommitState.PENDING: "pending",
@@ -96,7 +93,7 @@ class GitLab(GitHost):
                 raise
 
     def new_secret(self) -> str:
-        return SIGNING_KEY + base64.b64encode(secrets.token_bytes(32)).decode()
+        return new_signing_key()
 
     def create_webhook(self, repository: Repository, token: str, address: str, secret: str) -> bool:
         """Signed where this GitLab can; an older one ignores the key and is given the secret to send in the clear."""
@@ -113,17 +110,16 @@ class GitLab(GitHost):
 
 
 def _verify_signed(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> None:
-    """https://github.com/standard-webhooks/standard-webhooks: any of several signatures may fit while keys change."""
+    """Any of several signatures may fit while keys change."""
     sent_at = header(headers, "webhook-timestamp")
     if not re.fullmatch(r"[0-9]{1,12}", sent_at) or abs(now.timestamp() - int(sent_at)) > _TOLERANCE_SECONDS:
         raise wrong_signature()
     try:
-        key = base64.b64decode(secret.removeprefix(SIGNING_KEY), validate=True)
+        key = key_of(secret)
     except binascii.Error:
         raise wrong_signature() from None
     delivery = header(headers, "webhook-id").encode(errors="surrogatepass")
-    signed = hmac_sha256(key, b".".join((delivery, sent_at.encode(), body)))
-    expected = "v1," + base64.b64encode(signed).decode()
+    expected = signature(key, delivery, sent_at.encode(), body)
     fits = [same(given, expected) for given in header(headers, "webhook-signature").split()]
     if not key or not any(fits):
         raise wrong_signature()

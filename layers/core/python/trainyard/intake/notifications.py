@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.hosts.addresses import checked_address
+from trainyard.hosts.standard_webhooks import new_signing_key
 from trainyard.intake.permissions import writable_repository
 from trainyard.model.errors import Conflict, InvalidInput, NotFound
 from trainyard.model.event_name import EventName
@@ -21,7 +21,6 @@ from trainyard.store import State
 from trainyard.store.secrets import notification_secret_name
 
 MOST = 10
-_KEY_BYTES = 32
 
 
 class NewNotification(BaseModel):
@@ -66,7 +65,7 @@ def add_notification(
     )
     secret = None
     if channel is Channel.WEBHOOK:
-        secret = "whsec_" + base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+        secret = new_signing_key()
         # The secret first: a place without one could never be told anything.
         state.secrets.put(notification_secret_name(repository.full_name, made.id), secret)
     changed = state.table.change_repository(repository.full_name, lambda known: _with(known, made))

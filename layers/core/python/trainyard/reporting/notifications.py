@@ -6,9 +6,6 @@ id whenever it is sent, so that a receiver that hears it twice can tell.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +14,7 @@ from aws_lambda_powertools import Logger
 
 from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
 from trainyard.hosts.requests import send
+from trainyard.hosts.standard_webhooks import key_of, signature
 from trainyard.model.errors import UserError
 from trainyard.model.event_name import EventName
 from trainyard.model.events import RunEvent
@@ -27,7 +25,6 @@ from trainyard.store import State
 from trainyard.store.secrets import notification_secret_name
 
 logger = Logger()
-SECRET_PREFIX = "whsec_"  # noqa: S105 - how the standard marks one
 _REMEMBERED = timedelta(days=7)
 """Longer than a message can wait in a queue and its dead-letter queue's redrive."""
 _ANSWER_BYTES = 2048
@@ -102,13 +99,6 @@ def message(event: EventName, told: RunEvent, run: Run) -> dict[str, Any]:
     }
 
 
-def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The header `webhook-signature`. `secret`: `whsec_` and the key in base 64."""
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
-    signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-
-
 def _send(
     state: State, project: str, notification: Notification, message_id: str, body: dict[str, Any], at: datetime
 ) -> None:
@@ -124,7 +114,7 @@ def _send(
         "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(secret, message_id, timestamp, data),
+        "webhook-signature": signature(key_of(secret), message_id.encode(), str(timestamp).encode(), data),
     }
     send(notification.target, data, headers, method="POST", largest=_ANSWER_BYTES)
 

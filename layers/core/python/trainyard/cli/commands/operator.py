@@ -13,8 +13,6 @@ from trainyard.cli.terminal import command, print_json, print_table, wants_json,
 if TYPE_CHECKING:
     from trainyard.store.table import Table
 
-_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-
 
 def add(subparsers: Any) -> None:
     again = with_json(command(subparsers, "redrive", _redrive, "send what could not be done back to its queues"))
@@ -32,10 +30,10 @@ def add(subparsers: Any) -> None:
 
 
 def _token(options: argparse.Namespace) -> None:
-    from trainyard.model.repository import Scope
+    from trainyard.model.repository import USER_NAME, Scope
     from trainyard.store.access import issue_token
 
-    if not _USER.fullmatch(options.user):
+    if not re.fullmatch(USER_NAME, options.user):
         raise ApiError(0, "no_name", f"{options.user!r} is no user name: letters, digits, dots, hyphens, underscores")
     scopes = [Scope(scope) for scope in options.scope or ["operate"]]
     secret, made = issue_token(_table(options.stack), options.user, scopes, options.name)
