@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from installation import installation
 
 import trainyard.validation.rules as rules_folder
 from trainyard.model.finding import Finding, Severity
@@ -36,7 +37,8 @@ def _id(value: object) -> str | None:
 
 
 def _findings(example: Example) -> list[Finding]:
-    return check(MemorySnapshot(example.tree(), example.links))
+    with installation(**example.installation):
+        return check(MemorySnapshot(example.tree(), example.links))
 
 
 def _is_chinese(text: str) -> bool:

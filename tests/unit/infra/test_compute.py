@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -40,6 +42,12 @@ def test_every_family_has_a_flavor_and_a_way_to_leave_it_out() -> None:
             wanted = {"Fn::Not": [{"Fn::Equals": [{"Ref": limit}, "0"]}]}
             assert template(COMPUTE)["Conditions"][each["Condition"]] == wanted
             assert template(MAIN)["Parameters"][limit]["Default"] == 0, "GPUs cost nothing until they are asked for"
+
+
+def test_functions_are_told_how_many_machines_each_family_may_have() -> None:
+    told = template(COMPUTE)["Outputs"]["MaxVcpus"]["Value"]["Fn::Sub"]
+    limits = {family: each["Properties"]["Parameters"]["MaxVcpus"]["Ref"] for family, each in FAMILIES.items()}
+    assert json.loads(re.sub(r"\$\{(\w+)\}", r'"\1"', told)) == limits
 
 
 def test_gpus_need_their_image() -> None:

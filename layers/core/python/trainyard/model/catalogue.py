@@ -9,7 +9,6 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trainyard.model.settings import settings
 from trainyard.model.text import Text
 
 
@@ -106,9 +105,3 @@ class Catalogue(BaseModel):
 def load_catalogue() -> Catalogue:
     """The catalogue that ships with the package, read once."""
     return Catalogue.model_validate_json(files("trainyard.model").joinpath("catalogue.json").read_bytes())
-
-
-def is_here(flavor: Flavor) -> bool:
-    """Whether this installation has the flavor's queue. Where queues are not known, as on a laptop: yes."""
-    known = settings().job_queues
-    return not known or not flavor.queue or flavor.queue in known

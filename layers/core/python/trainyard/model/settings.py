@@ -18,6 +18,7 @@ def _listed(text: str) -> list[str]:
 _READERS: dict[str, Callable[[str], object]] = {
     "job_queues": json.loads,
     "job_definitions": json.loads,
+    "max_vcpus": json.loads,
     "input_objects": _listed,
     "notification_topics": _listed,
 }
@@ -40,6 +41,10 @@ class Settings(BaseModel):
     )
     job_queues: dict[str, str] = Field({}, description="JSON: a flavor's queue name to the job queue's ARN.")
     job_definitions: dict[str, str] = Field({}, description="JSON: a framework's job definition name to its ARN.")
+    max_vcpus: dict[str, int] = Field(
+        {}, description="JSON: a family of machines, as flavors name their queue, to the most vCPUs at a time."
+    )
+    max_run_seconds: int = Field(0, ge=0, description="Longest time limit of an attempt; 0: any that a run may have.")
     run_role: str = Field("", description="ARN of the role whose credentials runs get, narrowed to their own objects.")
     lfs_quota_gb: float = Field(50, ge=0, description="Git LFS GB (10^9 bytes) per repository; 0: unlimited.")
     requests_per_minute: int = Field(0, ge=0, description="Requests to the API for each caller; 0: unlimited.")

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from trainyard.model.ids import is_run_id
+from trainyard.model.installation import timeout_if_none_is_said
 from trainyard.model.repository import FULL_NAME, FullName
 
 RUN_NAME = r"^[A-Za-z0-9_-]{1,50}$"
@@ -169,7 +170,11 @@ class EvaluationSpec(BaseModel):
     )
     inputs: dict[str, Input] = Field({}, description="What the script is given besides, such as the test set.")
     hyperparameters: dict[str, Scalar] = Field({}, description="Further arguments of the script.")
-    timeout: Duration = Field(timedelta(hours=1), description="How long the script may take.")
+    timeout: Duration = Field(
+        default_factory=lambda: timeout_if_none_is_said(timedelta(hours=1)),
+        json_schema_extra={"default": "1h"},
+        description="How long the script may take.",
+    )
 
     @field_validator("script")
     @classmethod
@@ -233,7 +238,11 @@ class RunSpec(BaseModel):
     env: dict[str, str] = Field({}, description="Environment variables of the script.")
     output: bool = Field(True, description="Pass --output_path and keep what the script writes there.")
     aim: bool = Field(False, description="Pass --aim_repo and read the Aim repository at the end.")
-    timeout: Duration = Field(timedelta(hours=24), description="How long an attempt may train: 30m, 2h, 1d.")
+    timeout: Duration = Field(
+        default_factory=timeout_if_none_is_said,
+        json_schema_extra={"default": "1d"},
+        description="How long an attempt may train: 30m, 2h, 1d. An operator may have set a longest time.",
+    )
     retries: Annotated[int, Field(ge=0, le=9)] = Field(
         0, description="Further attempts when the host fails or is reclaimed."
     )

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
 
-from trainyard.model.catalogue import Catalogue, Flavor, is_here
+from trainyard.model.catalogue import Catalogue, Flavor
 from trainyard.model.finding import Finding, Severity
+from trainyard.model.installation import missing
 from trainyard.model.metric import Parameter
 from trainyard.model.notification import Notification
 from trainyard.model.repository import AccessToken, Repository, Scope
@@ -42,7 +43,13 @@ NewTokenView = public(
     AccessToken, "NewAccessToken", {"digest"}, token=(str, Field(description="The secret, shown this once."))
 )
 
-FlavorView = public(Flavor, "Flavor", set(), available=(bool, Field(description="Whether it can be chosen here.")))
+FlavorView = public(
+    Flavor,
+    "Flavor",
+    set(),
+    available=(bool, Field(description="Whether it can be chosen here.")),
+    missing=(Text | None, Field(description="Why this installation cannot offer it.")),
+)
 CatalogueView = public(Catalogue, "Catalogue", {"flavors"}, flavors=(list[FlavorView], ...))  # type: ignore[valid-type]
 
 
@@ -50,7 +57,9 @@ def show_catalogue(catalogue: Catalogue) -> dict[str, Any]:
     """The catalogue with what of it this installation has."""
     document = catalogue.model_dump(mode="json")
     for shown, flavor in zip(document["flavors"], catalogue.flavors, strict=True):
-        shown["available"] = not flavor.retired and is_here(flavor)
+        why = missing(flavor)
+        shown["available"] = not flavor.retired and why is None
+        shown["missing"] = why.model_dump() if why else None
     return document
 
 

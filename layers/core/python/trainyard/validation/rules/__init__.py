@@ -21,6 +21,7 @@ REGISTRY = {
     "unknown-flavor": f"{_HERE}.catalogue:UnknownFlavor",
     "flavor-misfit": f"{_HERE}.catalogue:FlavorMisfit",
     "spot-without-retries": f"{_HERE}.machines:SpotWithoutRetries",
+    "timeout-too-long": f"{_HERE}.machines:TimeoutTooLong",
     "code-dir-missing": f"{_HERE}.code:CodeDirMissing",
     "boot-file-missing": f"{_HERE}.code:BootFileMissing",
     "evaluation-script-missing": f"{_HERE}.code:EvaluationScriptMissing",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from trainyard.model.catalogue import Accelerator, is_here
+from trainyard.model.catalogue import Accelerator
 from trainyard.model.finding import Finding
+from trainyard.model.installation import missing
 from trainyard.model.text import Text
 from trainyard.validation.rules.contract import EXAMPLE_SPEC, Example, RunRule
 from trainyard.validation.suggestion import nearest
@@ -18,6 +19,7 @@ def _with(old: str, new: str) -> Example:
 
 
 _ON_A_GPU = EXAMPLE_SPEC.replace("framework: mindspore-cpu", "framework: pytorch-cuda")
+_ON_FOUR_GPUS = {"trainyard.yaml": _ON_A_GPU.replace("flavor: cpu", "flavor: t4x4")}
 
 
 class UnknownFramework(RunRule):
@@ -59,26 +61,29 @@ class UnknownFlavor(RunRule):
     id: ClassVar[str] = "unknown-flavor"
     title = Text(en="No such flavor", zh="没有这种规格")
     explanation = Text(
-        en="`flavor` names a size of machine of the catalogue.",
-        zh="`flavor` 是目录中的机器规格名称。",
+        en="`flavor` names a size of machine of the catalogue that this installation has: its operator chooses the "
+        "families, and how many vCPUs of each may run at a time.",
+        zh="`flavor` 是目录中的机器规格名称，且当前部署须提供该规格：管理员决定有哪些机器系列，"
+        "以及各系列同时最多使用多少 vCPU。",
     )
-    failing = (_with("flavor: cpu", "flavor: cpu-smal"), _with("flavor: cpu", "flavor: k80"))
-    passing = (Example(), _with("flavor: cpu", "flavor: cpu-small"))
+    failing = (
+        _with("flavor: cpu", "flavor: cpu-smal"),
+        _with("flavor: cpu", "flavor: k80"),
+        Example(_ON_FOUR_GPUS, line=5, installation={"max_vcpus": {"t4": 32}}),
+    )
+    passing = (
+        Example(),
+        _with("flavor: cpu", "flavor: cpu-small"),
+        Example(_ON_FOUR_GPUS, installation={"max_vcpus": {"t4": 48}}),
+    )
 
     def check(self, view: RunView) -> Iterator[Finding]:
         flavor = view.flavor
-        usable = [entry.name for entry in view.catalogue.flavors if not entry.retired and is_here(entry)]
+        usable = [entry.name for entry in view.catalogue.flavors if not entry.retired and not missing(entry)]
         name = view.spec.flavor[:80]
         if flavor is not None and not flavor.retired:
-            if not is_here(flavor):
-                yield self.finding(
-                    view.place("flavor"),
-                    Text(
-                        en=f"This installation has no machines for `{name}`. Its operator can add them.",
-                        zh=f"当前部署没有规格 `{name}` 的机器，可请管理员添加。",
-                    ),
-                    _choose(None, usable),
-                )
+            if (why := missing(flavor)) is not None:
+                yield self.finding(view.place("flavor"), why, _choose(None, usable))
             return
         yield self.finding(
             view.place("flavor"),
@@ -105,7 +110,7 @@ class FlavorMisfit(RunRule):
         fitting = [
             entry.name
             for entry in view.catalogue.flavors
-            if entry.accelerator is framework.accelerator and not entry.retired and is_here(entry)
+            if entry.accelerator is framework.accelerator and not entry.retired and not missing(entry)
         ]
         needs_en = "no accelerator" if framework.accelerator is Accelerator.NONE else framework.accelerator.value
         needs_zh = (

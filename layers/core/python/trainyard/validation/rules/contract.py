@@ -38,6 +38,8 @@ class Example:
     """Of a failing example: the line of the finding, where the example is there to show it."""
     without: tuple[str, ...] = ()
     """Files that are left out on purpose."""
+    installation: Mapping[str, object] = field(default_factory=dict)
+    """Settings of the installation, where the rule asks for them."""
 
     def tree(self) -> dict[str, str | bytes]:
         whole = {"trainyard.yaml": EXAMPLE_SPEC, "train.py": "print('training')\n", **self.files}

@@ -14,15 +14,16 @@ from typing import Any
 from trainyard.intake.budgets import Quotation, quote
 from trainyard.intake.permissions import readable_run, writable_repository
 from trainyard.intake.submissions import SubmitRun, submit_run
-from trainyard.model.catalogue import is_here, load_catalogue
+from trainyard.model.catalogue import load_catalogue
 from trainyard.model.check import Check, CheckAnswer, CommitListing
 from trainyard.model.errors import InvalidInput, NotFound
 from trainyard.model.finding import Finding, Severity
 from trainyard.model.ids import is_check_id, new_check_id
+from trainyard.model.installation import longest_timeout, missing, timeout_if_none_is_said
 from trainyard.model.repository import Push, Repository, RepositoryKind
 from trainyard.model.run import RunState
 from trainyard.model.settings import settings
-from trainyard.model.spec import Machines, Priority
+from trainyard.model.spec import MAX_TIMEOUT, Machines, Priority, format_duration
 from trainyard.model.text import Text
 from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError
@@ -320,8 +321,14 @@ def _choices(
     files = listing.python_files if listing else []
     return {
         "frameworks": catalogue.frameworks,
-        "flavors": [flavor for flavor in catalogue.flavors if is_here(flavor)],
+        "flavors": [flavor for flavor in catalogue.flavors if missing(flavor) is None],
         "region": settings().region,
+        "hints": {
+            "timeout": {
+                "usual": format_duration(timeout_if_none_is_said()),
+                "longest": format_duration(longest_timeout() or MAX_TIMEOUT),
+            }
+        },
         "machines": list(Machines),
         "priorities": [Priority.NORMAL, *(one for one in Priority if one is not Priority.NORMAL)],
         "kinds": KINDS,

@@ -235,7 +235,7 @@ _FORM = _words(
     ("form.framework", "Framework version", "框架版本"),
     ("form.flavor", "Compute resource", "计算资源"),
     ("form.timeout", "Time limit", "运行时限"),
-    ("form.timeout.hint", "30m, 2h, 1d; 24 hours if left empty.", "例如 30m、2h、1d，留空为 24 小时。"),
+    ("form.timeout.hint", "30m, 2h; {usual} if left empty, {longest} at most.", "例如 30m、2h，留空为 {usual}，最长 {longest}。"),
     ("form.retries", "Retries", "重试次数"),
     ("form.retries.hint", "Further attempts when the machine fails, 0 to 9.", "机器故障时的重试次数，0 到 9。"),
     ("form.machines", "Machines", "机器"),
