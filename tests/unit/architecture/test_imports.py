@@ -23,6 +23,7 @@ STAGES = {
     "evaluation",
     "reporting",
     "lfs",
+    "identity",
 }
 ALLOWED: dict[str, set[str]] = {
     "model": set(),

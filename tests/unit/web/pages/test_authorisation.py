@@ -52,6 +52,9 @@ TOLD = {
     "GET /catalogue": Said(ALL),
     "GET /static/{file}": Said(ALL),
     "POST /sign-out": Said(ALL, 303),
+    # Nobody named a provider here; `test_openid.py` has one.
+    "GET /sign-in/openid": Said(ALL, 404),
+    "GET /sign-in/openid/callback": Said(ALL, 404, "code=x&state=y"),
     "GET /account": Said(SIGNED_IN),
     "POST /account/tokens": Said(SENT, 201, form={"scope": "read"}),
     "POST /account/tokens/{token}/revoke": Said({**SENT, "member_reading": 403}, 303),

@@ -113,6 +113,8 @@ class AccessToken(BaseModel):
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None = None
+    for_session: bool = False
+    """It stands for one sign-in without a token. Nobody knows its secret, and it ends with that session."""
 
 
 class FileLock(BaseModel):

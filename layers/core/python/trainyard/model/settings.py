@@ -21,6 +21,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "max_vcpus": json.loads,
     "input_objects": _listed,
     "notification_topics": _listed,
+    "oidc_email_domains": _listed,
+    "oidc_groups": _listed,
 }
 
 
@@ -60,6 +62,15 @@ class Settings(BaseModel):
     watch_rule: str = Field(
         "", description="Name of the schedule that looks at Ascend runs; on only while there are some."
     )
+    oidc_issuer: str = Field("", description="Issuer of the OpenID Connect provider that people sign in with.")
+    oidc_client_id: str = Field("", description="What the provider knows this installation as.")
+    oidc_scopes: str = Field("openid profile email", description="What is asked of the provider, separated by blanks.")
+    oidc_user_claim: str = Field("preferred_username", description="Claim that users' names are made of.")
+    oidc_email_domains: list[str] = Field(
+        [], description="Domains of verified mail addresses that may sign in, separated by commas; *: everybody."
+    )
+    oidc_group_claim: str = Field("groups", description="Claim that lists somebody's groups.")
+    oidc_groups: list[str] = Field([], description="Groups of which one is needed to sign in, separated by commas.")
     allow_loopback_http: bool = Field(False, description="Git over plain http to loopback addresses is allowed.")
 
     @classmethod

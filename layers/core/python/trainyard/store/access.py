@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from trainyard.model.errors import Unauthenticated
 from trainyard.model.repository import AccessToken, Scope
 from trainyard.model.session import Session
 from trainyard.model.text import Text
-from trainyard.store.table import Table
+from trainyard.model.user import User
+from trainyard.store.table import AlreadyThereError, Table
 
 TOKEN_PREFIX = "ty_"  # noqa: S105 - not a secret: it lets secret scanners recognise one
 SESSION_LASTS = timedelta(days=7)
@@ -22,9 +24,20 @@ _WRONG = Text(
 
 
 def issue_token(
-    table: Table, user: str, scopes: list[Scope], name: str = "", expires_at: datetime | None = None
+    table: Table,
+    user: str,
+    scopes: list[Scope],
+    name: str = "",
+    expires_at: datetime | None = None,
+    *,
+    for_session: bool = False,
 ) -> tuple[str, AccessToken]:
-    """A new token: the secret, which is never to be had again, and the row that was stored."""
+    """A new token: the secret, which is never to be had again, and the row that was stored.
+
+    The name is the user's from now on: nobody who signs in without a token is given it.
+    """
+    with suppress(AlreadyThereError):
+        table.create_user(User(name=user, created_at=datetime.now(UTC)))
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     digest = token_digest(secret)
     token = AccessToken(
@@ -35,6 +48,7 @@ def issue_token(
         scopes=scopes,
         created_at=datetime.now(UTC),
         expires_at=expires_at,
+        for_session=for_session,
     )
     table.create_token(token)
     return secret, token
@@ -74,6 +88,13 @@ def open_session(table: Table, token: AccessToken, now: datetime | None = None) 
     return secret
 
 
+def open_session_without_token(table: Table, user: str, name: str) -> str:
+    """Sign in somebody for whom another service vouches; `name` says which, in the list of their tokens."""
+    ends = datetime.now(UTC) + SESSION_LASTS
+    _, token = issue_token(table, user, [Scope.READ, Scope.WRITE], name, ends, for_session=True)
+    return open_session(table, token)
+
+
 def token_of_session(table: Table, secret: str, now: datetime | None = None) -> AccessToken | None:
     """What a session may do: its token as it is now. None once either has expired or was taken back."""
     at = now or datetime.now(UTC)
@@ -85,6 +106,9 @@ def token_of_session(table: Table, secret: str, now: datetime | None = None) -> 
 
 
 def close_session(table: Table, secret: str) -> None:
+    token = token_of_session(table, secret)
+    if token is not None and token.for_session:
+        table.delete_token(token.digest)
     table.delete_session(token_digest(secret))
 
 

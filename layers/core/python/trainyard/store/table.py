@@ -10,10 +10,13 @@
 | mark       | `MARK#{name}`           |                                  |                            |
 | counter    | `COUNT#{name}`          |                                  |                            |
 | session    | `SESSION#{digest}`      | `SESSION#{user}`, time           |                            |
+| user       | `USER#{name}` [^2]      |                                  |                            |
+| identity   | `IDENTITY#{digest}`     |                                  |                            |
 | check      | `CHECK#{id}`            | `CHECK#{project}`, time          |                            |
 | storage    | `STORAGE#{id}`          | `STORAGE#{repository}`, time     |                            |
 
 [^1]: `run` until it has ended, `ended` until its log is indexed and its evaluation made, then nothing.
+[^2]: in lower case: nobody gets a name that looks like another's but for its capitals.
 
 Sessions, checks and inspections carry `expires`, at which DynamoDB removes them by itself.
 
@@ -39,6 +42,7 @@ from trainyard.model.run import Run
 from trainyard.model.session import Session
 from trainyard.model.storage import StorageTask
 from trainyard.model.text import Text
+from trainyard.model.user import Identity, User
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -255,6 +259,23 @@ class Table:
     def delete_token(self, digest: str) -> None:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(f"TOKEN#{digest}"))
 
+    # Users
+
+    def user(self, name: str) -> User | None:
+        return self._get(_user_pk(name), User)
+
+    def create_user(self, user: User) -> None:
+        """AlreadyThereError if the name is taken."""
+        self._create(_user_item(user))
+
+    def identity(self, digest: str) -> Identity | None:
+        return self._get(_identity_pk(digest), Identity)
+
+    def create_identity(self, identity: Identity, user: User) -> bool:
+        """Write both together. False, and nothing is written, if the identity has a user or the name somebody."""
+        item = _document("identity", _identity_pk(identity.digest), identity)
+        return self._all_or_none([_create(self.name, item), _create(self.name, _user_item(user))])
+
     # Sessions of the pages
 
     def session(self, digest: str) -> Session | None:
@@ -449,14 +470,21 @@ def _key(pk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}}
 
 
+def _user_pk(name: str) -> str:
+    return f"USER#{name.lower()}"
+
+
+def _identity_pk(digest: str) -> str:
+    return f"IDENTITY#{digest}"
+
+
+def _document(kind: str, pk: str, document: BaseModel) -> dict[str, Any]:
+    """A row that is found by its key alone."""
+    return {"pk": {"S": pk}, "kind": {"S": kind}, "document": {"S": document.model_dump_json(exclude_defaults=True)}}
+
+
 def _item(kind: str, pk: str, project: str, sort: str, document: BaseModel) -> dict[str, Any]:
-    return {
-        "pk": {"S": pk},
-        "kind": {"S": kind},
-        "project": {"S": project},
-        "sort": {"S": sort},
-        "document": {"S": document.model_dump_json(exclude_defaults=True)},
-    }
+    return _document(kind, pk, document) | {"project": {"S": project}, "sort": {"S": sort}}
 
 
 def _run_item(run: Run) -> dict[str, Any]:
@@ -500,6 +528,10 @@ def _token_item(token: AccessToken) -> dict[str, Any]:
         # DynamoDB removes the row some time after this; until then the token is refused by its own date.
         item["expires"] = {"N": str(int(token.expires_at.timestamp()))}
     return item
+
+
+def _user_item(user: User) -> dict[str, Any]:
+    return _document("user", _user_pk(user.name), user)
 
 
 def _session_item(session: Session) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from trainyard.web.pages import (
     home,
     live,
     log,
+    openid,
     outputs,
     repositories,
     run,
@@ -19,6 +20,6 @@ from trainyard.web.pages import (
 from trainyard.web.pages.routing import handle_page
 
 __all__ = [
-    "account", "catalogue", "comparison", "form", "guide", "handle_page", "home", "live", "log", "outputs",
+    "account", "catalogue", "comparison", "form", "guide", "handle_page", "home", "live", "log", "openid", "outputs",
     "repositories", "run", "runs", "sign_in", "static",
 ]  # fmt: skip

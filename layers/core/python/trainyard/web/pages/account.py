@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 from trainyard.intake.permissions import require_scope
 from trainyard.model.errors import InvalidInput
-from trainyard.model.repository import Scope
+from trainyard.model.repository import AccessToken, Scope
 from trainyard.model.text import Text
 from trainyard.store.access import issue_token
 from trainyard.web.pages.answers import PageAnswer
 from trainyard.web.pages.csrf import fields
 from trainyard.web.pages.routing import Visit, page
 
+_LONGEST_WITHOUT_TOKEN = timedelta(days=365)
 _LIFETIMES = {"30": timedelta(days=30), "90": timedelta(days=90), "365": timedelta(days=365), "": None}
 
 
@@ -32,7 +33,7 @@ def add_token(visit: Visit) -> PageAnswer:
     # Nobody gets more by making a token than the token one is signed in with, nor for longer.
     require_scope(own, Scope(scope))
     lasts = _LIFETIMES[lifetime]
-    ends = [*([datetime.now(UTC) + lasts] if lasts else []), *([own.expires_at] if own.expires_at else [])]
+    ends = [*([datetime.now(UTC) + lasts] if lasts else []), *_longest(own)]
     scopes = [Scope.READ] if scope == "read" else [Scope.READ, Scope.WRITE]
     secret, _ = issue_token(
         visit.state.table, own.user, scopes, given.get("name", "").strip()[:100], min(ends, default=None)
@@ -47,6 +48,13 @@ def revoke_token(visit: Visit) -> PageAnswer:
         if token.id == visit.place["token"]:
             visit.state.table.delete_token(token.digest)
     return visit.redirect("/account")
+
+
+def _longest(own: AccessToken) -> list[datetime]:
+    """Not longer than the token one is signed in with. Who signed in without one comes back to make another."""
+    if own.for_session:
+        return [datetime.now(UTC) + _LONGEST_WITHOUT_TOKEN]
+    return [own.expires_at] if own.expires_at else []
 
 
 def _account(visit: Visit, secret: str | None, status: int = 200) -> PageAnswer:

@@ -1,4 +1,4 @@
-"""The cookies of the pages: who is signed in, and the language that was chosen by hand."""
+"""The cookies of the pages: who is signed in or about to be, and the language that was chosen by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Cookies:
     """What came with one request, and what goes with its answer.
 
     Both cookies hold a secret of the pages' own, never an access token. `visitor` only binds the sign-in form to the
-    browser that it was shown in; `session` is somebody who is signed in.
+    browser that it was shown in; `session` is somebody who is signed in. `attempt` is a sign-in under way at another
+    service, for some minutes.
     """
 
     def __init__(self, request: Request) -> None:
@@ -31,6 +32,7 @@ class Cookies:
         self._set: list[str] = []
         self.session = self._sent.get(f"{self._prefix}session")
         self._visitor = self._sent.get(f"{self._prefix}visitor")
+        self.attempt = self._sent.get(f"{self._prefix}attempt")
 
     @property
     def secret(self) -> str | None:
@@ -41,6 +43,12 @@ class Cookies:
         """Give a browser that has none a secret for its forms."""
         self._visitor = secrets.token_urlsafe(16)
         self._set.append(self._cookie("visitor", self._visitor, None))
+
+    def keep_attempt(self, sealed: str, lasts: timedelta) -> None:
+        self._set.append(self._cookie("attempt", sealed, lasts))
+
+    def forget_attempt(self) -> None:
+        self._set.append(self._cookie("attempt", "", timedelta(0)))
 
     def sign_in(self, session: str) -> None:
         self.session = session

@@ -148,7 +148,7 @@ def _found(request: Request, visits: list[Visit]) -> PageAnswer:
         if match and each.method == method:
             visit = Visit(request, match.groupdict())
             if method == "POST":
-                _rate_limit().take(f"form {request.caller}")
+                limit_rate(request)
                 require_csrf(request, visit.cookies.secret)
             elif request.query.get("language") in LANGUAGES:
                 return _in_language(visit, request.query["language"])
@@ -183,6 +183,11 @@ def _bare(language: Language, status: int, message: Text) -> PageAnswer:
     """The same for nobody in particular."""
     about = {"user": None, "path": "/", "other_language": "", "csrf": "", "status": status, "message": message}
     return PageAnswer(status, render("error.html", language, **about))
+
+
+def limit_rate(request: Request) -> None:
+    """For what writes, or asks others: TooManyRequests from one address are refused."""
+    _rate_limit().take(f"form {request.caller}")
 
 
 @cache
