@@ -13,10 +13,13 @@ from trainyard.logs.readers import new_readers
 from trainyard.logs.readers.contract import Form, Table
 from trainyard.logs.recorder import POINTS_KEPT, Recorder
 from trainyard.logs.series import Sink
+from trainyard.logs.shapes import Shapes
 from trainyard.logs.terminal import as_lines
 from trainyard.model.metric import Metrics
 
 _LONGEST_LINE = 1 << 20
+# A runner ships a few lines at a time; together they are worth looking at as columns.
+_BLOCK = 256 << 10
 # So small a block gains nothing from columns.
 _SMALL = 4 << 10
 
@@ -30,76 +33,87 @@ class MetricScanner:
     def __init__(self, points_kept: int | None = POINTS_KEPT, sink: Sink | None = None) -> None:
         """`points_kept` None: every point, at the price of memory. `sink`: see `Recorder`."""
         self._recorder = Recorder(points_kept, sink)
-        self._carry = b""
+        self._waiting: list[bytes] = []
+        self._size, self._wanted = 0, _BLOCK
         readers = new_readers()
         self._forms = [(form, reader.name) for reader in readers if not reader.fallback for form in reader.forms()]
         self._fallback = [(form, reader.name) for reader in readers if reader.fallback for form in reader.forms()]
+        self._shapes = Shapes([form for form, _ in self._forms], [form for form, _ in self._fallback])
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the log. A line longer than 1 MiB is read in pieces."""
-        end = max(data.rfind(b"\n"), data.rfind(b"\r"))
-        if end < 0 and len(self._carry) + len(data) < _LONGEST_LINE:
-            self._carry += data
-            return
-        end = end if end >= 0 else len(data)
-        self._scan(self._carry + data[:end])
-        self._carry = data[end + 1 :]
-        if len(self._carry) >= _LONGEST_LINE:
-            self._scan(self._carry)
-            self._carry = b""
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= self._wanted:
+            self._scan_waiting()
 
     def finish(self) -> Metrics:
         """The metrics of all that was fed."""
-        if self._carry:
-            self._scan(self._carry)
-            self._carry = b""
+        if rest := b"".join(self._waiting):
+            self._scan(rest)
+        self._waiting = []
         return self._recorder.metrics()
+
+    def _scan_waiting(self) -> None:
+        """All whole lines of what waits; a line's beginning waits on, but not for ever."""
+        data = b"".join(self._waiting)
+        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if len(data) - end >= _LONGEST_LINE:
+            end = len(data)
+        if end:
+            self._scan(data[:end])
+        self._waiting = [data[end:]]
+        self._size = len(data) - end
+        # What has no line break yet is not looked at again for each byte that comes.
+        self._wanted = max(_BLOCK, 2 * self._size)
 
     def _scan(self, lines: bytes) -> None:
         # Forms find the beginning of a line by the line break before it, and its end by the one after it.
         text = b"\n%b\n" % as_lines(lines)
-        if len(text) < _SMALL or not self._scan_tables(text):
-            self._scan_rows(text)
+        if len(text) < _SMALL:
+            self._scan_rows(text, self._forms, self._fallback)
+            return
+        forms, fallback = self._forms_in(text)
+        if not (forms or fallback) or self._scan_tables(text, forms, fallback):
+            return
+        self._scan_rows(text, forms, fallback)
 
-    def _scan_tables(self, text: bytes) -> bool:
+    def _forms_in(self, text: bytes) -> tuple[list[_Form], list[_Form]]:
+        """Those that are worth looking for; in most blocks they are one or two."""
+        found = self._shapes.forms_in(text)
+        if found is None:
+            return [one for one in self._forms if one[0].may_be_in(text)], self._fallback
+        return [one for one in self._forms if one[0] in found], [one for one in self._fallback if one[0] in found]
+
+    def _scan_tables(self, text: bytes, forms: list[_Form], fallback: list[_Form]) -> bool:
         """Take the whole block as tables. False, and nothing was recorded, where it is not that regular."""
         tables, rest = [], text
-        for form, source in self._forms:
-            if form.columns and form.may_be_in(text):
+        for form, source in forms:
+            if form.columns:
                 table, rest = _split_table(form, rest)
                 if table is None:
                     return False
                 tables.append((table, source, form))
         if not tables:
             return False
-        events = self._events(text, rest)
+        others = [form for form, _ in (*forms, *fallback) if not form.columns]
+        events = _events(others, text, rest) if others else []
         if events is None or len(events) * 8 > sum(len(table.epochs) for table, _, _ in tables):
             return False
         if events:
-            self._scan_between(text, events, tables)
+            self._scan_between(text, events, tables, forms, fallback)
         elif not self._add_tables([(table, source) for table, source, _ in tables]):
             return False
         return True
 
-    def _events(self, text: bytes, rest: bytes) -> list[int] | None:
-        """Where lines begin (the line break before them) that no table holds, in order; None if that cannot be said."""
-        found = {
-            match.start()
-            for form, _ in (*self._forms, *self._fallback)
-            if not form.columns and form.may_be_in(rest)
-            for match in form.pattern.finditer(rest)
-        }
-        events, behind = [], 0
-        for start in sorted({rest.rfind(b"\n", 0, position + 1) for position in found}):
-            line = rest[start : rest.find(b"\n", start + 1) + 1]
-            position = text.find(line, behind)
-            if position < 0:
-                return None
-            events.append(position)
-            behind = position + len(line) - 1
-        return events
-
-    def _scan_between(self, text: bytes, events: list[int], tables: list[tuple[Table, str, Form]]) -> None:
+    def _scan_between(
+        self,
+        text: bytes,
+        events: list[int],
+        tables: list[tuple[Table, str, Form]],
+        forms: list[_Form],
+        fallback: list[_Form],
+    ) -> None:
         """Lines that are no table's cut the block: rows for them, tables for what lies between."""
         done = 0
         for event in [*events, len(text) - 1]:
@@ -107,11 +121,11 @@ class MetricScanner:
             parts = [(_find_table(form, piece), source) for _, source, form in tables]
             found = [(table, source) for table, source in parts if table is not None and table.epochs]
             if not self._add_tables(found):
-                self._scan_rows(piece)
+                self._scan_rows(piece, forms, fallback)
             done = text.find(b"\n", event + 1)
             if done < 0:
                 return
-            self._scan_rows(text[event : done + 1])
+            self._scan_rows(text[event : done + 1], forms, fallback)
 
     def _add_tables(self, tables: list[tuple[Table, str]]) -> bool:
         """Several tables side by side can be added one after the other only while no epoch falls."""
@@ -121,29 +135,31 @@ class MetricScanner:
             self._recorder.add_table(table, source)
         return True
 
-    def _scan_rows(self, text: bytes) -> None:
+    def _scan_rows(self, text: bytes, forms: list[_Form], fallback: list[_Form]) -> None:
         """Match by match, in the log's order."""
-        forms = [one for one in self._forms if one[0].may_be_in(text)]
         found = [
-            (match.start(), form, source, match) for form, source in forms for match in form.pattern.finditer(text)
+            (match.start(), form, source, match)
+            for form, source in forms
+            if form.may_be_in(text)
+            for match in form.pattern.finditer(text)
         ]
         found.sort(key=itemgetter(0))
         done = 0
         for start, form, source, match in found:
             if start < done - 1:
                 continue
-            self._scan_rest(text, done, start)
+            self._scan_rest(text, done, start, fallback)
             self._record(form, source, match)
             done = text.find(b"\n", match.end())
-        self._scan_rest(text, done, len(text))
+        self._scan_rest(text, done, len(text), fallback)
 
-    def _scan_rest(self, text: bytes, start: int, end: int) -> None:
+    def _scan_rest(self, text: bytes, start: int, end: int, fallback: list[_Form]) -> None:
         """Lines between two that were understood: only for the readers that take what is left."""
         end = text.rfind(b"\n", start, end + 1)
         if end > start:
             found = {
                 text.rfind(b"\n", start, match.start()): (form, source, match)
-                for form, source in self._fallback
+                for form, source in fallback
                 for match in form.pattern.finditer(text, start, end)
             }
             for line in sorted(found):
@@ -167,3 +183,20 @@ def _split_table(form: Form, text: bytes) -> tuple[Table | None, bytes]:
 
 def _find_table(form: Form, text: bytes) -> Table | None:
     return form.table([list(column) for column in zip(*form.pattern.findall(text), strict=True)])
+
+
+def _events(forms: list[Form], text: bytes, rest: bytes) -> list[int] | None:
+    """Where lines begin (the line break before them) that no table holds, in order; None if that cannot be said.
+
+    `rest`: the text without its tables.
+    """
+    found = {match.start() for form in forms if form.may_be_in(rest) for match in form.pattern.finditer(rest)}
+    events, behind = [], 0
+    for start in sorted({rest.rfind(b"\n", 0, position + 1) for position in found}):
+        line = rest[start : rest.find(b"\n", start + 1) + 1]
+        position = text.find(line, behind)
+        if position < 0:
+            return None
+        events.append(position)
+        behind = position + len(line) - 1
+    return events

@@ -18,7 +18,9 @@ POINTS_KEPT = 4000
 GROUPS_KEPT = 1000
 SERIES_KEPT = 500
 """Of one group. A script that puts a counter into a metric's name would fill the memory otherwise."""
-_STRETCH_KEPT = 32
+# Points of a long series that are thinned, and packed, together.
+_AT_ONCE = 4096
+_FEWEST_KEPT = 5
 
 
 class Recorder:
@@ -158,26 +160,32 @@ class _Series:
         return [Point(*row) for columns in (self._points, self._pending) for row in zip(*columns, strict=True)]
 
     def flush(self) -> None:
-        """Give the sink what was not thinned yet."""
-        if self._sink and self.downsampled and self._pending.values:
-            self._sink(*self._pending)
+        """The series is complete: what was not thinned yet is thinned, too."""
+        if self.downsampled:
+            self._thin_pending()
 
     def _shrink(self) -> None:
-        if self._sink:
-            self._sink(*(self._pending if self.downsampled else self._points))
-        before = self.count
         if self.downsampled:
-            kept = self._pending.thinned(max(len(self._pending.values) // self._stretch, _STRETCH_KEPT))
-            self._points.steps.extend(kept.steps)
-            self._points.epochs.extend(kept.epochs)
-            self._points.values.extend(kept.values)
-            self._pending = _Columns([], [], [])
+            self._thin_pending()
+        elif self._sink:
+            self._sink(*self._points)
+        before = len(self._points.values)
         while len(self._points.values) >= self._kept:
             self._points = self._points.thinned(self._kept // 2)
             self._stretch *= 2
+        self._dropped += before - len(self._points.values)
         self.downsampled = True
-        self._full = self._stretch * _STRETCH_KEPT
-        self._dropped += before - self.count
+        self._full = _AT_ONCE
+
+    def _thin_pending(self) -> None:
+        pending, self._pending = self._pending, _Columns([], [], [])
+        if self._sink and pending.values:
+            self._sink(*pending)
+        kept = pending.thinned(max(len(pending.values) // self._stretch, _FEWEST_KEPT))
+        self._points.steps.extend(kept.steps)
+        self._points.epochs.extend(kept.epochs)
+        self._points.values.extend(kept.values)
+        self._dropped += len(pending.values) - len(kept.values)
 
 
 class _Columns(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -113,15 +113,19 @@ def indexes_to_keep(values: Sequence[float], limit: int) -> list[int]:
     last = len(values) - 1
     size = -(-(last - 1) // max(1, (limit - 2) // 3))
     kept = {0, last}
+    # The sum tells at once that all of them are numbers, as nearly always.
+    extremes = _extremes_with_nan if math.isnan(sum(values)) else _extremes
     for start in range(1, last, size):
-        kept |= _extremes(values, start, min(start + size, last))
+        kept.update(extremes(values, start, min(start + size, last)))
     return sorted(kept)
 
 
-def _extremes(values: Sequence[float], start: int, end: int) -> set[int]:
+def _extremes(values: Sequence[float], start: int, end: int) -> Iterable[int]:
     stretch = values[start:end]
-    if not math.isnan(sum(stretch)):
-        return {start + stretch.index(min(stretch)), start + stretch.index(max(stretch))}
+    return start + stretch.index(min(stretch)), start + stretch.index(max(stretch))
+
+
+def _extremes_with_nan(values: Sequence[float], start: int, end: int) -> Iterable[int]:
     numbers = [index for index in range(start, end) if not math.isnan(values[index])]
     missing = [index for index in range(start, end) if math.isnan(values[index])]
     if not numbers:

@@ -11,7 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
+
+from pydantic_core import from_json
 
 from trainyard.model.metric import Parameter
 
@@ -37,15 +39,17 @@ class Table(NamedTuple):
     values: dict[str, list[float]]
 
 
+_Number = TypeVar("_Number", int, float)
 _RARE = (b"{", b"|", b"%", b"[", b"'")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Form:
     """One way of printing metrics.
 
     `pattern` must begin with literal bytes (they make the search fast) and take bounded time at any place: no unbounded
     repetition inside of another. A line break may only be its first byte, and then stands for the beginning of a line.
+    One digit is as good as another: whether a line matches must follow from where it has digits, not which.
     """
 
     literal: bytes
@@ -80,15 +84,29 @@ class Form:
         if not groups:
             return Table([], [], {})
         try:
-            # None, an optional group that is not there, is no number either: a TypeError.
-            epochs = list(map(int, groups[0]))  # type: ignore[arg-type]
-            steps = list(map(int, groups[1]))  # type: ignore[arg-type]
-            columns = [list(map(float, column)) for column in groups[2:]]  # type: ignore[arg-type]
+            epochs, steps = (_numbers(column, int) for column in groups[:2])
+            columns = [_numbers(column, float) for column in groups[2:]]
         except (TypeError, ValueError):
             return None
         if self.first_epoch != 1:
             epochs = [epoch + 1 - self.first_epoch for epoch in epochs]
         return Table(epochs, steps, dict(zip(self.columns, columns, strict=True)))
+
+
+def _numbers(column: Sequence[bytes | None], kind: type[_Number]) -> list[_Number]:
+    """What `kind` makes of each; a parser of JSON, where it has that form, is four times as fast.
+
+    Raises:
+        TypeError: one is None, an optional group that is not there.
+        ValueError: one is no number.
+    """
+    text = b",".join(column)  # type: ignore[arg-type]
+    try:
+        # true and false are JSON, but no numbers.
+        numbers = [] if b"t" in text or b"f" in text else from_json(b"[%b]" % text)
+    except ValueError:  # nan, +1 and 007 are no JSON, but numbers
+        numbers = []
+    return list(map(kind, numbers if len(numbers) == len(column) else column))
 
 
 class MetricReader(ABC):

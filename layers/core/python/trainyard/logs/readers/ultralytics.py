@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trainyard.logs.readers.contract import Form, MetricReader, Row
 
 _HEADER = re.compile(rb"\n *Epoch +GPU_mem +([^\n]+)")
-_EPOCH = re.compile(rb"\n {1,40}(\d+)/\d+ {1,40}[\d.]+[GM]? {1,40}([-+.\deEnaif ]{1,400}): *100%")
+_EPOCH = re.compile(rb"\n {1,40}(\d+)/\d+ {1,40}[\d.]+[GM]? {1,40}([-+.\deEnaif ]{1,400}): *\d{3}%")
 _VALIDATION_HEADER = re.compile(rb"\n *Class +Images +Instances +([^\n]+)")
 _VALIDATION = re.compile(rb"\n +all +\d+ +\d+ +([-+.\deEnaif ]+)")
 # "Box(P          R      mAP50  mAP50-95)" or, for masks, a second "Mask(P ...)": the bracket names the group.
@@ -26,7 +26,7 @@ class UltralyticsReader(MetricReader):
     def forms(self) -> Sequence[Form]:
         return (
             Form(b"GPU_mem", _HEADER, self._read_header),
-            Form(b"100%", _EPOCH, self._read_epoch),
+            Form(b"%", _EPOCH, self._read_epoch),
             Form(b"Instances", _VALIDATION_HEADER, self._read_validation_header),
             Form(b" all ", _VALIDATION, self._read_validation),
         )
