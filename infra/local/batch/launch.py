@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.local.batch.records import Job, name_of, requirement
+from infra.local.batch import nodes
+from infra.local.batch.records import Job, Wire, name_of, requirement
 from infra.local.emulator.state import CREDENTIALS
 
 _REF = re.compile(r"Ref::([A-Za-z0-9_-]+)")
@@ -55,8 +56,8 @@ class Image:
 Launcher = Callable[[JobSpec], Launch]
 
 
-def spec(job: Job) -> JobSpec:
-    """The job's next attempt."""
+def spec(job: Job, node_properties: Wire | None = None) -> JobSpec:
+    """The job's next attempt. node_properties: of the multi-node parallel job that it is a node of."""
     detail, container = job.detail, job.detail["container"]
     batch_own = {
         "AWS_BATCH_JOB_ID": job.job_id,
@@ -64,7 +65,9 @@ def spec(job: Job) -> JobSpec:
         "AWS_BATCH_CE_NAME": job.environment_name,
         "AWS_BATCH_JOB_ATTEMPT": str(job.attempt),
     }
-    if job.parent_id is not None:
+    if node_properties is not None:
+        batch_own |= nodes.variables(job, node_properties)
+    elif job.parent_id is not None:
         batch_own["AWS_BATCH_JOB_ARRAY_INDEX"] = str(detail["arrayProperties"]["index"])
     environment = {each["name"]: each.get("value", "") for each in container["environment"]}
     if container.get("jobRoleArn"):

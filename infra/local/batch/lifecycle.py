@@ -46,12 +46,16 @@ def host_lost(instance: str) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended. exit_code and reason are the container's, where it has any; final: never retried."""
+    """How an attempt ended. exit_code and reason are the container's, where it has any; final: never retried.
+
+    again: it is retried whatever its strategy says, because the main node of its job is.
+    """
 
     status_reason: str
     exit_code: int | None = None
     reason: str | None = None
     final: bool = False
+    again: bool = False
 
 
 def move(job: Job, status: str) -> None:
@@ -84,7 +88,9 @@ def end_attempt(job: Job, outcome: Outcome, now: int) -> None:
     job.detail["attempts"].append(attempt)
     job.detail["container"].update(attempt["container"])
     job.session = None
-    if outcome.exit_code == 0 and not outcome.final:
+    if outcome.again:
+        move(job, "RUNNABLE")
+    elif outcome.exit_code == 0 and not outcome.final:
         _end(job, "SUCCEEDED", outcome.status_reason, now)
     elif not outcome.final and retry.again(job.detail["retryStrategy"], len(job.detail["attempts"]), attempt):
         move(job, "RUNNABLE")

@@ -38,9 +38,10 @@ def described(job: Job) -> Wire:
 
 
 def list_jobs(state: State, request: Wire) -> Wire:
-    """Jobs of a queue or children of an array job, newest first, with a status (RUNNING unless said) or a filter."""
-    if "multiNodeJobId" in request:
-        raise Refusal("multiNodeJobId is not offered by the embedded Batch")
+    """Jobs of a queue, children of an array job or nodes of a multi-node one, newest first.
+
+    Those with a status (RUNNING unless said), or that match a filter.
+    """
     belongs = _place(state, request)
     matches = _matcher(request)
     before = paging.place(request)
@@ -56,8 +57,8 @@ def list_jobs(state: State, request: Wire) -> Wire:
 
 
 def _place(state: State, request: Wire) -> Callable[[Job], bool]:
-    """A queue shows the parents of array jobs; their children are asked for by the parent's id."""
-    if parent_id := request.get("arrayJobId"):
+    """A queue shows parents only; their children or nodes are asked for by the parent's id."""
+    if parent_id := request.get("arrayJobId") or request.get("multiNodeJobId"):
         parent_id = state.job(parent_id).job_id
         return lambda job: job.parent_id == parent_id
     if "jobQueue" not in request:
@@ -100,11 +101,16 @@ def _name_matches(pattern: str, name: str) -> bool:
 
 def _summary(job: Job) -> Wire:
     summary = {name: job.detail[name] for name in _SUMMARISED if name in job.detail}
-    ended = {name: job.detail["container"][name] for name in ("exitCode", "reason") if name in job.detail["container"]}
+    container = job.detail.get("container", {})
+    ended = {name: container[name] for name in ("exitCode", "reason") if name in container}
     if "arrayProperties" in job.detail:
         summary["arrayProperties"] = {
             name: value for name, value in job.detail["arrayProperties"].items() if name in ("size", "index")
         }
+    if job.is_node:
+        summary["nodeProperties"] = job.detail["nodeDetails"]
+    elif job.node_count:
+        summary["nodeProperties"] = {"numNodes": job.node_count}
     return {**summary, "container": ended} if ended else summary
 
 
@@ -113,8 +119,9 @@ def queue_snapshot(state: State, order: Callable[[str], list[Job]], request: Wir
     name = state.queue(request["jobQueue"])["jobQueueName"]
     now = now_ms()
     front = [
-        {"jobArn": job.detail["jobArn"], "earliestTimeAtPosition": job.detail["createdAt"]}
+        {"jobArn": _waiting(state, job).detail["jobArn"], "earliestTimeAtPosition": job.detail["createdAt"]}
         for job in order(name)[:MOST_DESCRIBED]
+        if not job.is_node or job.is_main_node
     ]
     used = sum(job.vcpus for job in state.jobs.values() if job.queue_name == name and job.status in ON_AN_INSTANCE)
     usage = [{"capacityUnit": "VCPU", "quantity": used}]
@@ -122,3 +129,8 @@ def queue_snapshot(state: State, order: Callable[[str], list[Job]], request: Wir
         "frontOfQueue": {"jobs": front, "lastUpdatedAt": now},
         "queueUtilization": {"totalCapacityUsage": usage, "lastUpdatedAt": now},
     }
+
+
+def _waiting(state: State, job: Job) -> Job:
+    """A multi-node parallel job waits as one, whichever of its nodes starts first."""
+    return state.job(job.parent_id) if job.is_node and job.parent_id else job

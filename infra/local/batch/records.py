@@ -1,5 +1,6 @@
 """What Batch remembers: the names it gives, jobs and everything else, as plain data that goes into one JSON file."""
 
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,11 @@ def child_id(job_id: str, index: int) -> str:
     return f"{job_id}:{index}"
 
 
+def node_id(job_id: str, index: int) -> str:
+    """The id of one node of a multi-node parallel job."""
+    return f"{job_id}#{index}"
+
+
 @dataclass
 class Job:
     """One job. `detail` is what DescribeJobs shows; the rest is what only the scheduler needs.
@@ -77,9 +83,28 @@ class Job:
         return int(self.detail.get("arrayProperties", {}).get("size", 0))
 
     @property
+    def node_count(self) -> int:
+        """How many nodes it has; 0 where it is no multi-node parallel job, or is itself a node of one."""
+        return int(self.detail.get("nodeProperties", {}).get("numNodes", 0))
+
+    @property
+    def is_parent(self) -> bool:
+        """It runs nothing itself: its children or nodes do."""
+        return bool(self.array_size or self.node_count)
+
+    @property
+    def is_node(self) -> bool:
+        return "nodeDetails" in self.detail
+
+    @property
+    def is_main_node(self) -> bool:
+        return bool(self.detail.get("nodeDetails", {}).get("isMainNode"))
+
+    @property
     def parent_id(self) -> str | None:
-        """The array job that it is a child of."""
-        return self.job_id.rpartition(":")[0] or None
+        """The array job that it is a child of, or the multi-node parallel job that it is a node of."""
+        parent = re.split("[:#]", self.job_id)[0]
+        return parent if parent != self.job_id else None
 
     @property
     def attempt(self) -> int:
@@ -88,7 +113,8 @@ class Job:
 
     @property
     def vcpus(self) -> float:
-        return float(requirement(self.detail["container"], "VCPU") or 0)
+        """Of its own container; a parent has none."""
+        return float(requirement(self.detail.get("container", {}), "VCPU") or 0)
 
 
 def requirement(container: Wire, kind: str) -> str | None:
@@ -158,11 +184,16 @@ class State:
             raise Refusal(f"Job {job_id} does not exist") from None
 
     def children(self, parent: Job) -> list[Job]:
-        """Of an array job, by index."""
-        return [self.jobs[child_id(parent.job_id, index)] for index in range(parent.array_size)]
+        """Of an array job its children, of a multi-node parallel job its nodes, by index."""
+        nodes = [self.jobs[node_id(parent.job_id, index)] for index in range(parent.node_count)]
+        return nodes or [self.jobs[child_id(parent.job_id, index)] for index in range(parent.array_size)]
+
+    def main_node(self, node: Job) -> Job:
+        """Of the multi-node parallel job that it is a node of."""
+        return next(each for each in self.children(self.job(node.parent_id or "")) if each.is_main_node)
 
     def forget_old_jobs(self, now: int) -> None:
-        """Children go with their array job."""
+        """Children and nodes go with their job."""
         for job in list(self.jobs.values()):
             if job.parent_id or job.status not in TERMINAL or job.detail["stoppedAt"] >= now - KEPT_AFTER_THE_END_MS:
                 continue

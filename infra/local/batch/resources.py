@@ -8,7 +8,7 @@ import re
 import uuid
 from typing import Any
 
-from infra.local.batch import paging, retry
+from infra.local.batch import nodes, paging, retry
 from infra.local.batch.records import Place, State, Wire, name_of, requirement
 from infra.local.batch.refusal import Refusal
 
@@ -285,11 +285,20 @@ def _chosen(rows: dict[str, Wire], names: list[str] | None) -> list[Wire]:
 
 
 def _check_definition(request: Wire) -> None:
-    if request["type"] != "container":
-        raise Refusal(
-            f"Job definitions of type {request['type']} are not offered by the embedded Batch, only container"
-        )
-    container = request.get("containerProperties")
+    if request["type"] == "multinode":
+        properties = request.get("nodeProperties")
+        nodes.check_properties(properties)
+        containers = [each["container"] for each in properties["nodeRangeProperties"]] if properties else []
+    else:
+        containers = [request.get("containerProperties")]
+    for container in containers:
+        _check_container(container)
+    check_timeout(request.get("timeout", {}))
+    retry.check(request.get("retryStrategy", {}))
+    check_tags(request.get("tags", {}))
+
+
+def _check_container(container: Wire | None) -> None:
     if container is None:
         raise Refusal("containerProperties must be provided for a job definition of type container")
     if not container.get("image"):
@@ -299,6 +308,3 @@ def _check_definition(request: Wire) -> None:
             raise Refusal(f"containerProperties.resourceRequirements must contain {kind}")
     check_requirements(container)
     check_environment(container.get("environment", []))
-    check_timeout(request.get("timeout", {}))
-    retry.check(request.get("retryStrategy", {}))
-    check_tags(request.get("tags", {}))

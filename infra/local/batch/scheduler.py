@@ -8,6 +8,7 @@ import heapq
 import itertools
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from infra.local.batch import arrays, events, launch, lifecycle
+from infra.local.batch import arrays, events, launch, lifecycle, nodes
 from infra.local.batch.lifecycle import Outcome
 from infra.local.batch.logs import LogShipper
 from infra.local.batch.process import AttemptProcess, end_survivors
@@ -90,7 +91,7 @@ class Scheduler:
         """Settle what an earlier server left behind, then schedule."""
         with self._lock:
             for job in list(self._state.jobs.values()):
-                if job.status in ON_AN_INSTANCE:
+                if job.status in ON_AN_INSTANCE and not job.is_parent:
                     self._settle_interrupted(job)
                 elif job.status == "RUNNABLE":
                     job.detail.pop("statusReason", None)  # found anew, so that its time limit runs again
@@ -114,9 +115,40 @@ class Scheduler:
     def job_changed(self, job: Job) -> None:
         """Tell the world of the job's new state and look whether anything can start. Call with the lock held."""
         self._state.outbox.append(events.state_change(job, self._settings.place, self._settings.source))
-        if job.parent_id is not None:
+        if job.is_main_node:
+            self._main_node_changed(job)
+        elif job.parent_id is not None and not job.is_node:
             self._child_changed(self._state.job(job.parent_id))
         self.wake()
+
+    def _main_node_changed(self, main: Job) -> None:
+        """Its job does what it does, and so do the other nodes where it ends or begins again."""
+        job = self._state.job(main.parent_id or "")
+        nodes.mirror(job, main)
+        if job.status != main.status:
+            lifecycle.move(job, main.status)
+        self.job_changed(job)
+        others = [each for each in self._state.children(job) if each is not main]
+        if main.status in TERMINAL:
+            for each in others:
+                self._end_node(each)
+        elif main.status == "RUNNABLE" and main.detail["attempts"]:
+            for each in others:
+                self._begin_node_again(each, len(main.detail["attempts"]))
+
+    def _end_node(self, node: Job) -> None:
+        attempt = self._running.get(node.job_id)
+        if attempt is not None:
+            self._interrupt(attempt, Outcome(nodes.MAIN_NODE_ENDED, final=True))
+        elif node.status in NOT_YET_PLACED:
+            self._end_waiting(node, nodes.MAIN_NODE_ENDED)
+
+    def _begin_node_again(self, node: Job, attempts: int) -> None:
+        attempt = self._running.get(node.job_id)
+        if attempt is not None:
+            self._interrupt(attempt, Outcome(nodes.MAIN_NODE_ENDED, again=True))
+        elif node.status not in ON_AN_INSTANCE:
+            nodes.begin_again(node, attempts)
 
     def _child_changed(self, parent: Job) -> None:
         ended = arrays.count(self._state, parent)
@@ -134,7 +166,7 @@ class Scheduler:
 
     def cancel(self, job: Job, reason: str) -> None:
         """CancelJob: ends a job that waits; leaves one that was placed, or has ended, alone."""
-        if job.array_size:
+        if job.is_parent:
             for child in self._state.children(job):
                 self.cancel(child, reason)
         elif job.status in NOT_YET_PLACED:
@@ -146,7 +178,7 @@ class Scheduler:
         if job.status in TERMINAL or job.stop_reason is not None:
             return
         job.detail["isTerminated"] = True
-        if job.array_size:
+        if job.is_parent:
             job.stop_reason = reason
             for child in self._state.children(job):
                 self.terminate(child, reason)
@@ -169,15 +201,17 @@ class Scheduler:
         self.wake()
 
     def in_order(self, queue_name: str) -> list[Job]:
-        """A queue's RUNNABLE jobs in the order in which they start.
+        """A queue's RUNNABLE jobs in the order in which they start; nodes whose main node runs come before all.
 
         First come, first served. With a scheduling policy: the share that uses the fewest vCPUs now, then priority.
         """
         waiting = [
-            job for job in self._state.jobs.values() if job.queue_name == queue_name and job.status == "RUNNABLE"
+            job
+            for job in self._state.jobs.values()
+            if job.queue_name == queue_name and job.status == "RUNNABLE" and self._may_start(job)
         ]
         if not self._state.queues[queue_name].get("schedulingPolicyArn"):
-            return sorted(waiting, key=lambda job: job.seq)
+            return sorted(waiting, key=lambda job: (_comes_late(job), job.seq))
         used: dict[str, float] = {}
         for job in self._placed():
             if job.queue_name == queue_name:
@@ -186,6 +220,7 @@ class Scheduler:
         return sorted(
             waiting,
             key=lambda job: (
+                _comes_late(job),
                 used.get(job.detail.get("shareIdentifier", ""), 0.0),
                 -job.detail.get("schedulingPriority", 0),
                 job.seq,
@@ -219,7 +254,7 @@ class Scheduler:
 
     def _admit(self) -> None:
         for job in self._state.jobs.values():
-            if job.status == "SUBMITTED" and not job.array_size:
+            if job.status == "SUBMITTED" and not job.is_parent:
                 lifecycle.move(job, "RUNNABLE")
                 self.job_changed(job)
 
@@ -240,13 +275,14 @@ class Scheduler:
         ]
         usable = [each for each in environments if each["state"] == "ENABLED"]
         for job in self.in_order(queue["jobQueueName"]):
-            if all(job.vcpus > _capacity(each) for each in environments):
+            needed = self._needed(job)
+            if all(needed > _capacity(each) for each in environments):
                 self._block(job, queue, lifecycle.TOO_LARGE)
                 continue
             names = [
                 each["computeEnvironmentName"]
                 for each in usable
-                if job.vcpus <= _capacity(each) - self._used(each["computeEnvironmentName"])
+                if needed <= _capacity(each) - self._used(each["computeEnvironmentName"])
             ]
             place = next((name for name in names if name not in self._starved), None)
             if place is not None:
@@ -276,7 +312,19 @@ class Scheduler:
         return [each.job for each in self._running.values()]
 
     def _used(self, environment_name: str) -> float:
-        return sum(job.vcpus for job in self._placed() if job.environment_name == environment_name)
+        return sum(self._needed(job) for job in self._placed() if job.environment_name == environment_name)
+
+    def _needed(self, job: Job) -> float:
+        """vCPUs. The main node takes the room of all nodes of its job, so that none of them waits for it later."""
+        if not job.is_node:
+            return job.vcpus
+        return job.vcpus * self._state.job(job.parent_id or "").node_count if job.is_main_node else 0.0
+
+    def _may_start(self, job: Job) -> bool:
+        """False of what starts nothing itself, and of a node before its main node runs."""
+        if job.is_parent:
+            return False
+        return not job.is_node or job.is_main_node or self._state.main_node(job).status == "RUNNING"
 
     def _begin(self, job: Job, environment_name: str) -> None:
         lifecycle.begin(job, environment_name)
@@ -291,7 +339,9 @@ class Scheduler:
 
     def _attempt(self, attempt: _Running) -> None:
         with self._lock:
-            wanted = launch.spec(attempt.job)
+            job = attempt.job
+            whole = self._state.job(job.parent_id or "") if job.is_node else None
+            wanted = launch.spec(job, whole.detail["nodeProperties"] if whole else None)
         try:
             process = self._launch(attempt, wanted)
             outcome = Outcome(lifecycle.ENDED, exit_code=process.wait() if process else None)
@@ -316,7 +366,7 @@ class Scheduler:
             wanted,
             start,
             dict(self._settings.platform_env),
-            self._settings.scratch / f"{wanted.job_id.replace(':', '-')}-{wanted.attempt}",
+            self._settings.scratch / f"{re.sub('[:#]', '-', wanted.job_id)}-{wanted.attempt}",
             log_path(self._settings.logs, wanted.job_id, wanted.attempt),
         )
         with self._lock:
@@ -387,6 +437,9 @@ class Scheduler:
             end_survivors(job.session, job.job_id)
         if job.stop_reason is not None:
             outcome = Outcome(job.stop_reason, final=True)
+        elif job.is_node and not job.is_main_node:
+            ended = self._state.main_node(job).status in TERMINAL
+            outcome = Outcome(nodes.MAIN_NODE_ENDED, final=ended, again=not ended)
         else:
             outcome = Outcome(lifecycle.host_lost(self._instance))
         lifecycle.end_attempt(job, outcome, now_ms())
@@ -396,6 +449,11 @@ class Scheduler:
 def log_path(logs: Path, job_id: str, attempt: int) -> Path:
     """Where an attempt's stdout and stderr go."""
     return logs / job_id / f"{attempt}.log"
+
+
+def _comes_late(job: Job) -> bool:
+    """All but nodes that their main node waits for."""
+    return not job.is_node or job.is_main_node
 
 
 def _capacity(environment: Wire) -> float:

@@ -4,14 +4,13 @@ import copy
 import json
 import uuid
 
-from infra.local.batch import arrays, resources, retry
+from infra.local.batch import arrays, nodes, resources, retry
 from infra.local.batch.records import Job, Place, State, Wire, now_ms, requirement
 from infra.local.batch.refusal import Refusal
 
 LARGEST_PAYLOAD = 30 * 1024  # bytes
 _NOT_OFFERED = (
     "dependsOn",
-    "nodeOverrides",
     "eksPropertiesOverride",
     "ecsPropertiesOverride",
     "consumableResourcePropertiesOverride",
@@ -42,7 +41,6 @@ def submit(state: State, place: Place, request: Wire) -> Job:
     queue = state.queue(request["jobQueue"])
     definition = state.definition(request["jobDefinition"])
     _check(request, queue)
-    container = _container(definition["containerProperties"], request.get("containerOverrides", {}))
     job_id = str(uuid.uuid4())
     strategy = {"attempts": 1, **(request.get("retryStrategy") or definition.get("retryStrategy") or {})}
     detail: Wire = {
@@ -57,7 +55,6 @@ def submit(state: State, place: Place, request: Wire) -> Job:
         "dependsOn": [],
         "jobDefinition": definition["jobDefinitionArn"],
         "parameters": {**definition["parameters"], **request.get("parameters", {})},
-        "container": container,
         "tags": dict(request.get("tags", {})),
         "propagateTags": request.get("propagateTags", definition["propagateTags"]),
         "platformCapabilities": definition["platformCapabilities"],
@@ -65,10 +62,33 @@ def submit(state: State, place: Place, request: Wire) -> Job:
         "isTerminated": False,
     }
     detail.update(_optional(request, definition))
-    size = arrays.size_of(request)
-    details = arrays.details(detail, size, place) if size else [detail]
-    job, *_ = [_stored(state, each) for each in details]
+    job, *_ = [_stored(state, each) for each in _details(detail, definition, request, place)]
     return job
+
+
+def _details(detail: Wire, definition: Wire, request: Wire, place: Place) -> list[Wire]:
+    """The job's own JobDetail and, behind it, those of its children or nodes."""
+    if definition["type"] == "multinode":
+        return _of_nodes(detail, definition["nodeProperties"], request, place)
+    if request.get("nodeOverrides"):
+        raise Refusal("nodeOverrides must not be set for a job definition of type container")
+    detail["container"] = _container(definition["containerProperties"], request.get("containerOverrides", {}))
+    size = arrays.size_of(request)
+    return arrays.details(detail, size, place) if size else [detail]
+
+
+def _of_nodes(detail: Wire, properties: Wire, request: Wire, place: Place) -> list[Wire]:
+    for name in ("containerOverrides", "arrayProperties"):
+        if request.get(name):
+            raise Refusal(f"{name} must not be set for a job definition of type multinode")
+    overrides = request.get("nodeOverrides", {})
+    properties = nodes.overridden(properties, overrides)
+    count = properties["numNodes"]
+    containers = [
+        _container(nodes.container_of(properties, index), nodes.overrides_of(overrides, count, index))
+        for index in range(count)
+    ]
+    return nodes.details(detail, properties, containers, place)
 
 
 def _stored(state: State, detail: Wire) -> Job:
@@ -98,7 +118,10 @@ def _check(request: Wire, queue: Wire) -> None:
     retry.check(request.get("retryStrategy", {}))
     resources.check_timeout(request.get("timeout", {}))
     resources.check_tags(request.get("tags", {}))
-    resources.check_environment(request.get("containerOverrides", {}).get("environment", []))
+    overrides = [request.get("containerOverrides", {})]
+    of_nodes = request.get("nodeOverrides", {}).get("nodePropertyOverrides", [])
+    for each in overrides + [one.get("containerOverrides", {}) for one in of_nodes]:
+        resources.check_environment(each.get("environment", []))
 
 
 def _check_share(request: Wire, queue: Wire) -> None:
