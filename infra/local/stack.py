@@ -156,6 +156,7 @@ class Stack:
             "GitBaseUrl": git,
             "AllowLoopbackHttp": "true",
             "BatchEventSource": BATCH_EVENTS,
+            "JournalSeconds": "10",
             **self._parameters,
         }
         if self._ascend:

@@ -76,6 +76,7 @@ def scenes(token: str) -> list[Scene]:
         lambda world: world.job("FAILED"),
         lambda _: _lfs(token),
         lambda _: Step("sweep", {}),
+        World.journal,
     ]
 
 

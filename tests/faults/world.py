@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -46,13 +47,14 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)?"), "time"),
     (re.compile(r'"seconds": ?[\d.]+'), "seconds"),
     (re.compile(r"keys/[0-9a-f]{64}"), "keys/key"),
+    (re.compile(r"journal/.*"), "journal"),
     (re.compile(r"day=\d{4}-\d\d-\d\d"), "day"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "job"),
 )
 _COUNTED = ("version", "claim", "reporter", "job_tokens", "nudges")
 """Of a row: how often and by whom it was written. A fault may cost one more write."""
-_SIGNED = ("bundle.json", "code.tar.gz", ".pem")
-"""Objects that are different each time they are made of the same."""
+_SIGNED = ("bundle.json", "code.tar.gz", ".pem", ".jsonl.gz")
+"""Objects that are different each time they are made of the same, and the journal, which knows how it came about."""
 _FORGOTTEN = ("count",)
 """Rows that come to nothing: how many requests somebody made."""
 
@@ -79,6 +81,7 @@ class Snapshot:
     jobs: dict[str, Any]
     told: list[Any]
     pending: tuple[Step, ...]
+    unkept: tuple[Any, ...]
 
 
 @dataclass
@@ -97,7 +100,10 @@ class World:
     events: Counter[str] = field(default_factory=Counter)
     """What the stream had to say since the last look, by name and run."""
     dead: list[Step] = field(default_factory=list)
+    unkept: list[Any] = field(default_factory=list)
+    """What the stream said and the journal does not know yet."""
     _numbers: int = 0
+    _changes: int = 0
 
     # One call
 
@@ -169,6 +175,11 @@ class World:
         shard = self._table.stream_shard
         records = [record.to_json() for record in shard.items]
         shard.items.clear()
+        for record in records:
+            # The emptied shard counts from the beginning again.
+            self._changes += 1
+            record["dynamodb"]["SequenceNumber"] = str(self._changes)
+        self.unkept += records
         kinds, names = _stream_filter()
         heard = [
             record
@@ -185,6 +196,18 @@ class World:
             }  # fmt: skip
             self.publish(event)
         self.wire.sent.clear()
+
+    def journal(self) -> Step:
+        """The batch of changes that is kept next: all since the last."""
+        records = []
+        for record in self.unkept:
+            change = record["dynamodb"]
+            if change.get("NewImage", change.get("OldImage"))["kind"]["S"] in _FORGOTTEN:
+                continue
+            at = change["ApproximateCreationDateTime"].replace(tzinfo=UTC).timestamp()
+            records.append({**record, "dynamodb": {**change, "ApproximateCreationDateTime": at}})
+        self.unkept.clear()
+        return Step("keep_journal", {"Records": records})
 
     def publish(self, event: dict[str, Any]) -> None:
         """An event reaches the queue of every rule that it fits."""
@@ -238,7 +261,8 @@ class World:
     def snapshot(self) -> Snapshot:
         jobs = copy.deepcopy(self.batch._state.jobs)
         told = list(self.host.received)
-        return Snapshot(self.rows(), self.objects(), self._parameters(), jobs, told, tuple(copy.deepcopy(self.pending)))
+        pending = tuple(copy.deepcopy(self.pending))
+        return Snapshot(self.rows(), self.objects(), self._parameters(), jobs, told, pending, tuple(self.unkept))
 
     def restore(self, to: Snapshot) -> None:
         """Only what differs is written: most of it is as it was."""
@@ -268,6 +292,7 @@ class World:
             self.batch._state.outbox.clear()
         self.host.received[:] = to.told
         self.pending = deque(copy.deepcopy(to.pending))
+        self.unkept = list(to.unkept)
         self.wire.sent.clear()
         self.events.clear()
         self.dead.clear()

@@ -176,3 +176,12 @@ def test_publish_changes_names_where_to_start_again(
 def test_sweep_looks_at_every_active_run(house: State, invoke: Invoke) -> None:
     house.table.create_run(a_run())
     assert invoke("sweep", {})["looked_at"] == 1
+
+
+def test_keep_journal_keeps_what_changed(house: State, invoke: Invoke) -> None:
+    change = {"SequenceNumber": "1", "ApproximateCreationDateTime": 1767225600, "Keys": {"pk": {"S": "RUN#run-1"}}}
+    record = {"eventID": "e1", "dynamodb": {**change, "NewImage": _run_item(a_run())}}
+    key = invoke("keep_journal", {"Records": [record]})["key"]
+    assert key == "journal/2026-01-01/00-00-00.000000-e1.jsonl.gz"
+    (line,) = gzip.decompress(house.objects.get(key)).splitlines()
+    assert json.loads(line)["row"] == _run_item(a_run())

@@ -98,10 +98,12 @@ def _serve(state: Path, endpoint: socket.socket, api: socket.socket) -> None:
     from hypercorn.config import Config
     from ministack.app import app
 
+    from infra.local.emulator.batching_window import keep_batching_windows
     from infra.local.emulator.gateway import Gateway
     from infra.local.emulator.nested_stacks import remember_attributes
 
     remember_attributes()
+    keep_batching_windows()
     port, api_port = endpoint.getsockname()[1], api.getsockname()[1]
 
     def ready() -> None:

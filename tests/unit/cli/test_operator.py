@@ -66,3 +66,21 @@ def test_dead_letters_go_back_to_their_queues(deployed: State, capsys: pytest.Ca
         came += [one["Body"] for one in messages]
     assert sorted(came) == sorted(bodies)
     assert run(["redrive", "--stack", "nowhere"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--from", "2026-02-01", "--to", "2026-01-31"], "--to must be later than --from"),
+        (["--stack", "other"], "has no output TableName"),
+    ],
+)
+def test_mistakes_of_a_replay(deployed: State, capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:
+    assert run(["replay", *words]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_what_is_no_time(deployed: State, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["replay", "--from", "yesterday"])
+    assert "'yesterday' is no time: write 2026-01-31" in capsys.readouterr().err

@@ -29,6 +29,20 @@ def record_push(state: State, repository: str, pushed: PushedRef, evidence: byte
     raise TooManyConflictsError(f"{repository} {pushed.ref}")
 
 
+def record_lost_push(state: State, push_id: str, repository: str, pushed: PushedRef, received_at: datetime) -> bool:
+    """Make the row of a push again that was known as `push_id`; False if this is another push, or it is there.
+
+    The ref may remember it although its own row is gone: the two are written together, but not kept together.
+    """
+    ref = state.table.ref(repository, pushed.ref) or Ref(repository=repository, name=pushed.ref)
+    known = ref.known(pushed.before, pushed.after, pushed.delivery)
+    push = _push(ref, pushed, received_at)
+    if known is not None:
+        return known.push == push_id and state.table.create_lost_push(push.model_copy(update={"id": push_id}))
+    move = Move(push=push_id, before=push.before, commit=push.commit, delivery=push.delivery)
+    return push.id == push_id and state.table.create_push(push, ref.moved(move))
+
+
 def _push(ref: Ref, pushed: PushedRef, now: datetime) -> Push:
     delivery = pushed.delivery[:200]
     return Push(

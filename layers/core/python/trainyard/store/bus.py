@@ -14,7 +14,7 @@ from trainyard.model.events import SOURCE, check_event, push_event, run_event, r
 from trainyard.model.repository import Push
 from trainyard.model.run import Run
 from trainyard.model.storage import StorageTask
-from trainyard.store.table import row_of
+from trainyard.store.table import is_put_back, row_of
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -41,6 +41,8 @@ def changes_in(records: Sequence[dict[str, Any]]) -> list[Change]:
 
 def _change_in(record: dict[str, Any]) -> Change | None:
     images = record["dynamodb"]
+    if is_put_back(images.get("NewImage")):
+        return None
     old, new = row_of(images.get("OldImage")), row_of(images.get("NewImage"))
     sequence = images["SequenceNumber"]
     if isinstance(new, Run):

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+DELIVERIES = "deliveries/"
+JOURNAL = "journal/"
+"""Every change of a row of the table."""
+
 
 def run_prefix(run_id: str) -> str:
     """Everything that a run leaves."""
@@ -165,7 +171,12 @@ def trained_on_key(repository: str, revision: str, run_id: str) -> str:
 
 def delivery_key(push_id: str) -> str:
     """The webhook as it arrived, kept before anything is done with it."""
-    return f"deliveries/{push_id}.json"
+    return f"{DELIVERIES}{push_id}.json"
+
+
+def delivered_push(key: str) -> str:
+    """The id of the push that `delivery_key` was given."""
+    return key.removeprefix(DELIVERIES).removesuffix(".json")
 
 
 def refs_key(repository: str) -> str:
@@ -203,3 +214,8 @@ def content_key(repository: str, sha256: str) -> str:
 def content_prefix(repository: str) -> str:
     """Everything that `content_key` gives for that repository."""
     return f"lfs/{repository}/"
+
+
+def journal_key(begin: datetime, name: str) -> str:
+    """One batch of changes; `begin`: when the first of them was made, so that keys are in the order of time."""
+    return f"{JOURNAL}{begin:%Y-%m-%d/%H-%M-%S.%f}-{name}.jsonl.gz"

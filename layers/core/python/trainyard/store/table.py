@@ -30,6 +30,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -56,6 +57,7 @@ _TRIES = 8
 # DynamoDB takes 100 actions in one transaction; one is the push itself.
 MAX_RUNS_PER_PUSH = 99
 CHECK_KEPT = timedelta(days=1)
+_PUT_BACK = "put_back"
 
 
 class AlreadyThereError(Exception):
@@ -72,6 +74,16 @@ class Page(Generic[Row]):
 
     rows: list[Row]
     cursor: str | None
+
+
+class PutBack(StrEnum):
+    """What came of bringing a row to a former state."""
+
+    WRITTEN = "written"
+    REMOVED = "removed"
+    SAME = "same"
+    NEWER = "newer"
+    """It has been changed since, and was left alone."""
 
 
 class Table:
@@ -151,7 +163,7 @@ class Table:
     # Pushes
 
     def push(self, push_id: str) -> Push | None:
-        return self._get(f"PUSH#{push_id}", Push)
+        return self._get(push_key(push_id), Push)
 
     def ref(self, repository: str, name: str) -> Ref | None:
         return self._get(_ref_pk(repository, name), Ref)
@@ -159,6 +171,10 @@ class Table:
     def create_push(self, push: Push, ref: Ref) -> bool:
         """Write the push and `ref` as the push left it, together. False if another push to the ref was quicker."""
         return self._all_or_none([_create(self.name, _push_item(push)), _next_version(self.name, _ref_item(ref))])
+
+    def create_lost_push(self, push: Push) -> bool:
+        """Write the row of a push that its ref remembers; False if it is there."""
+        return self._all_or_none([_create(self.name, _push_item(push))])
 
     def finish_push(self, push: Push, runs: Sequence[Run]) -> bool:
         """Write all runs of a push and mark it checked, together or not at all. False if that was done before."""
@@ -176,7 +192,7 @@ class Table:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(_ref_pk(repository, name)))
 
     def delete_push(self, push_id: str) -> None:
-        self._dynamodb.delete_item(TableName=self.name, Key=_key(f"PUSH#{push_id}"))
+        self._dynamodb.delete_item(TableName=self.name, Key=_key(push_key(push_id)))
 
     def pushes_of(self, repository: str, limit: int = 50, cursor: str | None = None) -> Page[Push]:
         return self._query(Push, BY_PROJECT, "project", f"PUSH#{repository}", limit, cursor, newest_first=True)
@@ -347,6 +363,48 @@ class Table:
     def is_marked(self, name: str) -> bool:
         return self._item(f"MARK#{name}") is not None
 
+    # Bringing back what was lost
+
+    @staticmethod
+    def without_mark(item: dict[str, Any]) -> dict[str, Any]:
+        """The row as the one who changed it wrote it, whether or not it was put back since."""
+        return {name: value for name, value in item.items() if name != _PUT_BACK}
+
+    def put_back(
+        self, pk: str, row: dict[str, Any] | None, is_former: Callable[[dict[str, Any]], bool], *, write: bool = True
+    ) -> PutBack:
+        """Bring one row to `row`, or remove it for None, if it is absent or `is_former` knows what it is now.
+
+        It carries a mark, by which `publish_changes` knows that nothing new has happened. Without `write` it only says
+        what would come of it.
+        """
+        there = self._item(pk)
+        if (self.without_mark(there) if there else None) == row:
+            return PutBack.SAME
+        if there is not None and not is_former(there):
+            return PutBack.NEWER
+        if write and not self._replace(there, row):
+            return PutBack.NEWER
+        return PutBack.REMOVED if row is None else PutBack.WRITTEN
+
+    def _replace(self, there: dict[str, Any] | None, row: dict[str, Any] | None) -> bool:
+        """False if somebody else was quicker."""
+        condition, values = "attribute_not_exists(pk)", {}
+        if there is not None and "document" in there:
+            condition, values = "document = :known", {":known": there["document"]}
+        elif there is not None:
+            condition = "attribute_exists(pk)"
+        if row is None:
+            assert there is not None
+            action: Any = {"Delete": {"TableName": self.name, "Key": {"pk": there["pk"]}}}
+        else:
+            action = {"Put": {"TableName": self.name, "Item": {**row, _PUT_BACK: {"BOOL": True}}}}
+        (kind,) = action
+        action[kind]["ConditionExpression"] = condition
+        if values:
+            action[kind]["ExpressionAttributeValues"] = values
+        return self._all_or_none([action])
+
     def _item(self, pk: str) -> Any:
         return self._dynamodb.get_item(TableName=self.name, Key=_key(pk), ConsistentRead=True).get("Item")
 
@@ -415,9 +473,19 @@ class Table:
         return Page(rows, _write_cursor(last) if last else None)
 
 
+def push_key(push_id: str) -> str:
+    """The key of a push's row."""
+    return f"PUSH#{push_id}"
+
+
 def deleted_project(project: str) -> str:
     """What a project's deleted runs are listed under."""
     return f"DELETED#{project}"
+
+
+def is_put_back(image: dict[str, Any] | None) -> bool:
+    """Whether a stream record's image is of a row that was brought back, which is no news."""
+    return image is not None and _PUT_BACK in image
 
 
 def row_of(image: dict[str, Any] | None) -> Run | Push | Check | StorageTask | None:
@@ -501,7 +569,7 @@ def _run_item(run: Run) -> dict[str, Any]:
 
 def _push_item(push: Push) -> dict[str, Any]:
     sort = f"{push.received_at.isoformat()}#{push.id}"
-    item = _item("push", f"PUSH#{push.id}", f"PUSH#{push.repository}", sort, push)
+    item = _item("push", push_key(push.id), f"PUSH#{push.repository}", sort, push)
     if push.checked_at:
         item["checked"] = {"S": push.checked_at.isoformat()}
     return item

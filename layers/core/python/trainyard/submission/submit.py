@@ -1,8 +1,8 @@
 """Exactly one job per run, although no backend takes a client token.
 
 The run's id is the job's name. Whoever submits holds a claim on the run first, so two deliveries of one event never
-submit at the same moment; and looks the name up where somebody held a claim before, so a submission whose answer was
-lost is found.
+submit at the same moment; and looks the name up where somebody may have held a claim before, so a submission whose
+answer was lost is found.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from trainyard.submission.credentials import new_job_token
 
 # Longer than the function's own time limit: a claim that has run out belongs to a function that is dead.
 LEASE = timedelta(seconds=90)
+PROMPT = timedelta(minutes=2)
+"""Within these the first who claims a run is the first."""
 
 Backends = Callable[[str], ComputeBackend]
 
@@ -41,7 +43,8 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
 
     def claim(known: Run) -> Run:
         nonlocal claimed_before
-        claimed_before = known.claim is not None
+        # A run that comes late may have been lost and made again, and may have had a job before that.
+        claimed_before = known.claim is not None or at - known.created_at > PROMPT
         return lifecycle.claim_submission(known, token, at, LEASE, digest)
 
     run = state.table.change_run(run_id, claim)
@@ -52,7 +55,7 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
     framework, flavor = _choice(run, load_catalogue())
     backend = backends(framework.backend)
     try:
-        # Whoever is the first to claim it knows that there is no job; whoever comes later looks.
+        # Whoever is the first to claim it knows that there is no job; whoever may be another looks.
         job = _job_of(run, flavor, backend) if claimed_before else None
         job = job or _submit_unless_stopped(run, framework, flavor, backend, secret)
     except SubmissionRefusedError as refused:

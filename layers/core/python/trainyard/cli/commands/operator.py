@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from trainyard.cli.client import ApiError
@@ -13,12 +14,28 @@ from trainyard.cli.terminal import command, print_json, print_table, wants_json,
 if TYPE_CHECKING:
     from trainyard.store.table import Table
 
+BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
+
 
 def add(subparsers: Any) -> None:
     again = with_json(command(subparsers, "redrive", _redrive, "send what could not be done back to its queues"))
     again.add_argument("--stack", default="trainyard", help="name of the CloudFormation stack; trainyard if left out")
     again.add_argument("--queue", help="only this consumer's, such as index_logs")
     again.add_argument("--most", type=int, default=10_000, metavar="N", help="messages of each queue at most")
+    back = with_json(command(subparsers, "replay", _replay, "make rows of the table again from the kept journal"))
+    back.add_argument("--stack", default="trainyard", help="name of the CloudFormation stack; trainyard if left out")
+    back.add_argument(
+        "--from", dest="since", type=_moment, default=BEGIN, metavar="TIME", help="from the beginning, if left out"
+    )
+    back.add_argument(
+        "--to",
+        dest="until",
+        type=_moment,
+        metavar="TIME",
+        help="2026-01-31 or 2026-01-31T12:00+08:00; now, if left out",
+    )
+    back.add_argument("--table", help="another table to write to; the stack's own, if left out")
+    back.add_argument("--dry-run", action="store_true", help="only say what would come of it")
     words = "for operators, with their AWS credentials"
     own = subparsers.add_parser("operator", help=words, description=words)
     own = own.add_subparsers(required=True, metavar="COMMAND")
@@ -57,6 +74,39 @@ def _redrive(options: argparse.Namespace) -> None:
         print_json({"queues": [asdict(one) for one in done]})
     else:
         print_table(("QUEUE", "SENT BACK", "LEFT"), [(one.name, one.moved, one.left) for one in done])
+
+
+def _moment(text: str) -> datetime:
+    """UTC where no other zone is given."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 2026-01-31 or 2026-01-31T12:00+08:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _replay(options: argparse.Namespace) -> None:
+    """First the journal, then the pushes that it does not know yet. Jobs that went on meanwhile are the sweep's."""
+    from trainyard.intake.lost_pushes import receive_lost_pushes
+    from trainyard.store import State, journal
+    from trainyard.store.bus import Bus
+    from trainyard.store.objects import Objects
+    from trainyard.store.secrets import Secrets
+    from trainyard.store.table import PutBack, Table
+
+    until = options.until or datetime.now(UTC)
+    if until <= options.since:
+        raise ApiError(0, "no_time", "--to must be later than --from")
+    table = Table(options.table or _output(options.stack, "TableName"))
+    objects = Objects(_output(options.stack, "BucketName"))
+    done = journal.replay(objects, table, options.since, until, write=not options.dry_run)
+    state = State(table, objects, Secrets(f"/trainyard/{options.stack}"), Bus(""))
+    pushes = receive_lost_pushes(state, options.since, until, done.rows, write=not options.dry_run)
+    rows = {outcome.value: done.outcomes.get(outcome, 0) for outcome in PutBack}
+    if wants_json(options):
+        print_json({"rows": rows, "pushes": pushes})
+    else:
+        print_table(("WRITTEN", "REMOVED", "SAME", "NEWER", "PUSHES"), [(*rows.values(), pushes)])
 
 
 def _table(stack: str) -> Table:
