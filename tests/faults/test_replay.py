@@ -21,7 +21,11 @@ from trainyard.tracking.sweep import sweep_runs
 
 TEMPLATE = {
     "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
-    "Outputs": {"TableName": {"Value": "trainyard"}, "BucketName": {"Value": "trainyard"}},
+    "Outputs": {
+        "TableName": {"Value": "trainyard"},
+        "BucketName": {"Value": "trainyard"},
+        "SecretsPrefix": {"Value": "/trainyard"},
+    },
 }
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 

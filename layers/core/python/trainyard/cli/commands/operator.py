@@ -100,7 +100,7 @@ def _replay(options: argparse.Namespace) -> None:
     table = Table(options.table or _output(options.stack, "TableName"))
     objects = Objects(_output(options.stack, "BucketName"))
     done = journal.replay(objects, table, options.since, until, write=not options.dry_run)
-    state = State(table, objects, Secrets(f"/trainyard/{options.stack}"), Bus(""))
+    state = State(table, objects, Secrets(_output(options.stack, "SecretsPrefix")), Bus(""))
     pushes = receive_lost_pushes(state, options.since, until, done.rows, write=not options.dry_run)
     rows = {outcome.value: done.outcomes.get(outcome, 0) for outcome in PutBack}
     if wants_json(options):
