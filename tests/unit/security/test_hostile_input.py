@@ -24,7 +24,7 @@ from trainyard.store import State, layout
 from trainyard.store.secrets import webhook_secret_name
 from trainyard.web import hooks
 from trainyard.web.hooks import handle_hook
-from trainyard.web.pages.sign_in import _inside
+from trainyard.web.pages.sign_in import inside
 
 SPEC = {"boot_file": "train.py", "framework": "python-cpu", "flavor": "cpu"}
 
@@ -132,7 +132,7 @@ def test_a_runs_name_is_a_name(name: str) -> None:
 
 @pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "\r\nX: y", "/a\r\nX: y"])
 def test_signing_in_leads_to_no_header_and_no_other_site(to: str) -> None:
-    inside = _inside(to)
-    assert inside.startswith("/")
-    assert not inside.startswith(("//", "/\\"))
-    assert "\n" not in inside
+    led = inside(to)
+    assert led.startswith("/")
+    assert not led.startswith(("//", "/\\"))
+    assert "\n" not in led

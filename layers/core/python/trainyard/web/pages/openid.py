@@ -17,9 +17,12 @@ from trainyard.web.errors import logger, status_of
 from trainyard.web.pages.answers import PageAnswer
 from trainyard.web.pages.routing import Visit, limit_rate, page
 from trainyard.web.pages.sign_in import enter, inside, sign_in_page
-from trainyard.web.pages.words import WORDS
 
 CALLBACK = "/sign-in/openid/callback"
+_AWAY = Text(
+    en="The sign-in service does not answer as it should. Try again in a minute; if it stays, tell the operator.",
+    zh="登录服务未正常响应。请稍后重试；如仍出现，请联系平台管理员。",
+)
 
 
 @page("GET", "/sign-in/openid")
@@ -54,7 +57,7 @@ def come_back(visit: Visit) -> PageAnswer:
 
 def _away(visit: Visit, to: str, error: Exception) -> PageAnswer:
     logger.warning("sign-in", extra={"reason": str(error)[:500]})
-    return sign_in_page(visit, to, 503, refused=WORDS["sign_in.away"])
+    return sign_in_page(visit, to, 503, refused=_AWAY)
 
 
 def _known() -> Settings:

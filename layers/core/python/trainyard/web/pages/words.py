@@ -28,8 +28,6 @@ _FRAME = _words(
      "还没有令牌？请联系平台管理员获取第一个令牌，之后可在个人中心自行新建。"),
     ("sign_in.with", "Sign in with {service}", "使用 {service} 登录"),
     ("sign_in.or", "Or with an access token", "或使用访问令牌"),
-    ("sign_in.away", "The sign-in service does not answer as it should. Try again in a minute; if it stays, tell the operator.",
-     "登录服务未正常响应。请稍后重试；如仍出现，请联系平台管理员。"),
     ("footer", "Trainyard: push code, get a trained and evaluated model.", "Trainyard：推送代码，得到训练并评估好的模型。"),
     ("all", "All", "全部"),
     ("more", "More", "更多"),
