@@ -125,6 +125,12 @@ def test_repositories_and_tokens(trainyard: Call) -> None:
     made = json.loads(trainyard("repositories", "add", "digits", "--kind", "dataset", "--visibility", "public")[1])
     assert (made["repository"]["kind"], made["repository"]["visibility"]) == ("dataset", "public")
     assert json.loads(trainyard("repositories", "show", "ada/digits")[1])["owner"] == "ada"
+    trainyard("repositories", "add", "secret", "--kind", "model")
+    for options, names in (
+        ((), ["ada/digits", "ada/secret"]), (("--public",), ["ada/digits"]), (("--public", "--search", "sec"), []),
+    ):  # fmt: skip
+        listed = json.loads(trainyard("repositories", "list", *options)[1])["repositories"]
+        assert [one["full_name"] for one in listed] == names
     token = json.loads(trainyard("tokens", "add", "laptop", "--scope", "read")[1])
     assert token["token"] not in trainyard("tokens", "list")[1]
     assert trainyard("tokens", "revoke", token["id"])[0] == 0

@@ -12,6 +12,7 @@ from trainyard.model.repository import AccessToken, Repository, Scope, Visibilit
 from trainyard.model.settings import Settings
 from trainyard.store import State
 from trainyard.store.access import issue_token
+from trainyard.store.places import MAX_MEMBERS
 
 NAME = "ada/lenet5"
 
@@ -46,7 +47,7 @@ def test_two_who_are_added_at_once_are_both_there(state: State, project: Reposit
 
 
 def test_there_is_an_end_to_members(state: State, ada: AccessToken) -> None:
-    state.table.create_repository(make_repository(members=[f"u{number}" for number in range(100)]))
+    state.table.create_repository(make_repository(members=[f"u{number}" for number in range(MAX_MEMBERS)]))
     with pytest.raises(Conflict):
         add_member(state, NAME, "eve", ada)
 

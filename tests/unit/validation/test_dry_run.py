@@ -20,7 +20,7 @@ SCRIPT = (
 
 @pytest.fixture
 def project(state: State, git_server: GitServer) -> Any:
-    state.table.put_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
+    state.table.create_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
     return git_server.repository("demo/lenet5")
 
 

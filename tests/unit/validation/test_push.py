@@ -52,7 +52,7 @@ class Rig:
         self.project = self.register("demo/lenet5", RepositoryKind.PROJECT)
 
     def register(self, name: str, kind: RepositoryKind, **changes: Any) -> Any:
-        self.state.table.put_repository(a_repository(name, kind=kind, clone_url=self.server.url(name), **changes))
+        self.state.table.create_repository(a_repository(name, kind=kind, clone_url=self.server.url(name), **changes))
         return self.server.repository(name)
 
     def push(self, commit: str, ref: str = "refs/heads/main", before: str | None = None) -> Push:
@@ -221,7 +221,8 @@ def test_a_commit_that_is_not_there_is_rejected_with_a_reason(rig: Rig) -> None:
 
 def test_a_host_that_does_not_answer_leaves_the_push_for_later(rig: Rig) -> None:
     commit = rig.project.commit(PROJECT)
-    rig.state.table.put_repository(a_repository("demo/lenet5", clone_url="http://127.0.0.1:1/demo/lenet5.git"))
+    away = "http://127.0.0.1:1/demo/lenet5.git"
+    rig.state.table.change_repository("demo/lenet5", lambda known: known.model_copy(update={"clone_url": away}))
     push = rig.push(commit)
     with pytest.raises(RemoteUnavailableError) as raised:
         validate_push(rig.state, push.id)

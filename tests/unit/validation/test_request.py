@@ -27,7 +27,7 @@ PROJECT = {"train.py": SCRIPT, "pip-requirements.txt": ""}
 
 @pytest.fixture
 def project(state: State, git_server: GitServer) -> Any:
-    state.table.put_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
+    state.table.create_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
     return git_server.repository("demo/lenet5")
 
 
@@ -130,7 +130,7 @@ def test_a_run_that_has_not_ended_is_no_input(state: State, project: Any) -> Non
 
 def test_a_run_again_gets_the_inputs_of_the_first_time(state: State, git_server: GitServer, project: Any) -> None:
     project.commit(PROJECT)
-    state.table.put_repository(
+    state.table.create_repository(
         a_repository("demo/digits", kind=RepositoryKind.DATASET, clone_url=git_server.url("demo/digits"))
     )
     data = git_server.repository("demo/digits")

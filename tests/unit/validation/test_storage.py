@@ -53,7 +53,7 @@ def owner(state: State) -> AccessToken:
 def data(state: State, git_server: GitServer) -> Any:
     """Four objects: of the main branch's first commit, of a branch, of a commit that a run uses, of nothing."""
     boto3.client("s3").put_bucket_versioning(Bucket=state.objects.bucket, VersioningConfiguration={"Status": "Enabled"})
-    state.table.put_repository(
+    state.table.create_repository(
         a_repository(NAME, kind=RepositoryKind.DATASET, clone_url=git_server.url(NAME), owner="demo")
     )
     for content in (USED, OLD_BRANCH, UNUSED, PINNED):
@@ -90,7 +90,7 @@ def listed(report: StorageReport) -> set[str]:
 def test_only_what_no_commit_and_no_run_refers_to_is_listed_and_removed(
     state: State, data: Any, owner: AccessToken, git_server: GitServer
 ) -> None:
-    state.table.put_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
+    state.table.create_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
     git_server.repository("demo/lenet5").commit({"train.py": SCRIPT, "pip-requirements.txt": ""})
     data.commit({"p.bin": pointer(PINNED)}, ref="refs/heads/gone")
     spec = a_spec(inputs={"data_url": {"dataset": NAME, "revision": "gone"}}, output=False)
@@ -154,7 +154,7 @@ def test_refs_that_cannot_be_read_mean_that_nothing_is_unreferenced(
 def test_what_a_deleted_run_left_is_found_and_goes_at_once(
     state: State, owner: AccessToken, git_server: GitServer
 ) -> None:
-    state.table.put_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5"), owner="demo"))
+    state.table.create_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5"), owner="demo"))
     git_server.repository("demo/lenet5").commit({"train.py": SCRIPT})
     state.table.create_run(a_run("run-1", state=RunState.SUCCEEDED, deleted_at=datetime.now(UTC)))
     state.table.create_run(a_run("run-2", state=RunState.SUCCEEDED))

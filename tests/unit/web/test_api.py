@@ -225,6 +225,26 @@ def test_repositories(send: Send, project: str) -> None:
     assert renewed["webhook"]["secret"] != connected.json["webhook"]["secret"]
 
 
+def test_what_is_shared_with_one_is_listed_and_what_is_public_is_found_by_all(send: Send, project: str) -> None:
+    send("POST", "/v1/repositories", {"name": "digits", "kind": "dataset", "visibility": "private"})
+
+    def listed(path: str, query: str = "", **who: Any) -> list[str]:
+        reply = send("GET", path, query=query, **who)
+        assert (reply.status, reply.json["next_cursor"]) == (200, None), reply.text
+        return [one["full_name"] for one in reply.json[path.removeprefix("/v1/")]]
+
+    send("PUT", "/v1/repositories/ada/lenet5/members/eve")
+    assert listed("/v1/projects", token="eve") == listed("/v1/repositories", token="eve") == ["ada/lenet5"]
+    assert listed("/v1/repositories") == ["ada/digits", "ada/lenet5"]
+    assert listed("/v1/repositories", "search=Digits") == ["ada/digits"]
+    assert listed("/v1/repositories", "visibility=public", token=None) == []
+    send("PATCH", "/v1/repositories/ada/lenet5", {"visibility": "public"})
+    assert listed("/v1/repositories", "visibility=public", token=None) == ["ada/lenet5"]
+    assert listed("/v1/projects", "visibility=public&search=digits", token=None) == []
+    assert send("GET", "/v1/repositories", query="visibility=private").status == 422
+    assert send("GET", "/v1/repositories", token=None).status == 401
+
+
 def test_a_repository_is_changed_and_removed(send: Send, project: str) -> None:
     place = "/v1/repositories/ada/lenet5"
     assert send("POST", "/v1/projects", {"name": "lenet5", "visibility": "private"}).status == 200

@@ -47,6 +47,7 @@ class Said:
 PROJECT, RUN = "/projects/{owner}/{name}", "/runs/{run}"
 TOLD = {
     "GET /": Said(ALL),
+    "GET /public": Said(ALL, query="q=ada"),
     "GET /open": Said(ALL, 303, "project=ada/open"),
     "GET /guide": Said(ALL),
     "GET /catalogue": Said(ALL),

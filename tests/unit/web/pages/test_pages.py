@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from datetime import timedelta
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -18,7 +19,7 @@ from unit.web.pages.conftest import Browser, signed_in
 from trainyard.evaluation.standard import evaluate
 from trainyard.model.finding import Finding, FindingCount, Severity
 from trainyard.model.metric import MetricGroup, Metrics, Point
-from trainyard.model.repository import Repository, Scope, Visibility
+from trainyard.model.repository import Repository, RepositoryKind, Scope, Visibility
 from trainyard.model.run import EvaluationFacet, FacetState, FailureReason, LogsFacet, Run, RunState, Transition
 from trainyard.model.text import Text
 from trainyard.store import State, layout
@@ -117,9 +118,8 @@ def test_what_strangers_see_of_a_private_project_is_that_it_is_not_there(eve: Br
 
 
 def test_a_public_project_is_read_by_all_and_commanded_by_its_members(pages: State, eve: Browser, run: Run) -> None:
-    project = pages.table.repository("ada/lenet5")
-    assert project is not None
-    pages.table.put_repository(project.model_copy(update={"visibility": Visibility.PUBLIC}))
+    public = {"visibility": Visibility.PUBLIC}
+    assert pages.table.change_repository("ada/lenet5", lambda known: known.model_copy(update=public))
     page = Browser().get(f"/runs/{RUN}")
     assert page.status == 200
     assert "second <b>" not in page.text
@@ -320,6 +320,43 @@ def test_a_repository_is_created_and_says_where_to_push(pages: State, ada: Brows
     assert made.status == 201
     assert "git clone http://127.0.0.1:3000/ada/digits.git" in made.words()
     assert "ada/digits" in ada.get("/").words()
+
+
+def test_the_first_page_shows_ones_own_and_what_is_shared_with_one(pages: State, eve: Browser, run: Run) -> None:
+    assert "ada/lenet5" not in eve.get("/").words()
+    eve.post("/repositories/new", {"name": "own", "kind": "project", "visibility": "private"})
+    pages.table.change_repository("ada/lenet5", lambda known: known.model_copy(update={"members": ["eve"]}))
+    words = eve.get("/").words()
+    assert words.index("eve/own") < words.index("Shared with you") < words.index("ada/lenet5")
+    assert run.name in words
+    assert "Shared with you" not in signed_in(pages, "ada").get("/").words()
+
+
+def test_public_ones_are_found_without_signing_in(pages: State, project: Repository) -> None:
+    stranger = Browser()
+    assert "Nothing here is public yet" in stranger.get("/public").words()
+    for number in range(60):
+        made = project.model_copy(
+            update={
+                "full_name": f"ada/p{number:02}",
+                "visibility": Visibility.PUBLIC,
+                "description": "<b>bold</b>",
+                "kind": RepositoryKind.DATASET if number % 2 else RepositoryKind.PROJECT,
+            }
+        )
+        pages.table.create_repository(made)
+    page = stranger.get("/public")
+    assert "ada/lenet5" not in page.text
+    assert "<b>bold" not in page.text
+    assert ('href="/projects/ada/p02"' in page.text, 'href="/repositories/ada/p03"' in page.text) == (True, True)
+    following = re.search(r'href="(/public\?cursor=[^"]+)"', page.text)
+    assert following
+    rest = stranger.get(unescape(following[1])).words()
+    assert ("ada/p49" in rest, "ada/p50" in rest, "ada/p59" in rest) == (False, True, True)
+    found = stranger.get("/public?q=P59+ada").words()
+    assert ("ada/p59" in found, "ada/p02" in found) == (True, False)
+    assert "Nothing more of that name" in stranger.get("/public?q=nothing").words()
+    assert stranger.get("/public?cursor=x").status == 422
 
 
 def test_a_token_is_shown_once_and_can_be_taken_back(pages: State, ada: Browser) -> None:

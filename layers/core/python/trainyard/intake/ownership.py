@@ -11,9 +11,8 @@ from trainyard.model.errors import Conflict, InvalidInput, NotFound
 from trainyard.model.repository import AccessToken, Repository, Scope, UserName, Visibility
 from trainyard.model.text import Text
 from trainyard.store import State
+from trainyard.store.places import MAX_MEMBERS
 from trainyard.store.secrets import host_token_name
-
-MAX_MEMBERS = 100
 
 
 class RepositoryChanges(BaseModel):

@@ -27,6 +27,7 @@ from trainyard.model.repository import (
 from trainyard.model.settings import settings
 from trainyard.model.text import Text
 from trainyard.store import State
+from trainyard.store.places import MAX_MEMBERS
 from trainyard.store.secrets import host_token_name
 from trainyard.store.table import AlreadyThereError
 
@@ -46,7 +47,7 @@ class NewRepository(BaseModel):
     )
     default_branch: str = Field("", max_length=200, description="Empty: as the host says, else main.")
     visibility: Visibility = Visibility.PRIVATE
-    members: list[UserName] = Field([], max_length=100)
+    members: list[UserName] = Field([], max_length=MAX_MEMBERS)
     licence: str = Field("", max_length=100)
     description: str = Field("", max_length=500)
 
@@ -81,7 +82,7 @@ def create_repository(
     """
     known = require_scope(token, Scope.WRITE)
     full_name = _full_name(known, wanted)
-    place = _place(known, wanted, full_name)
+    owner, place = full_name.partition("/")[0], _place(known, wanted, full_name)
     repository = Repository(
         full_name=full_name,
         kind=wanted.kind,
@@ -89,8 +90,8 @@ def create_repository(
         clone_url=place.clone_url,
         api_url=place.api_url,
         default_branch=wanted.default_branch or "main",
-        owner=full_name.partition("/")[0],
-        members=list(dict.fromkeys(wanted.members)),
+        owner=owner,
+        members=[user for user in dict.fromkeys(wanted.members) if user != owner],
         visibility=wanted.visibility,
         licence=wanted.licence,
         description=wanted.description,

@@ -71,6 +71,17 @@ class Repository(BaseModel):
         return user is not None and (user == self.owner or user in self.members)
 
 
+class Listed(BaseModel):
+    """That a repository stands in a list other than its owner's. Only where to look: the repository itself decides."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    place: str
+    """Which list it is, as the table spells it."""
+    repository: FullName
+    kind: RepositoryKind
+
+
 class Push(BaseModel):
     """One ref that was moved to one commit, as a verified webhook or a sweep told it. A hint, never an authority."""
 

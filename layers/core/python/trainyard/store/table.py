@@ -3,7 +3,8 @@
 | row        | pk                      | in `by_project` (project, sort)  | in `active` (active, sort) |
 |------------|-------------------------|----------------------------------|----------------------------|
 | run        | `RUN#{id}`              | project, id                      | `run`, then `ended` [^1]   |
-| repository | `REPOSITORY#{name}`     | `REPOSITORY#{owner}`, name       |                            |
+| repository | `REPOSITORY#{name}`     | `REPOSITORY#{owner}`, name       | `project` if it is one     |
+| listed     | `LISTED#{place}#{name}` | `SHARED#{user}` or `PUBLIC`, name|                            |
 | push       | `PUSH#{id}`             | `PUSH#{repository}`, time        |                            |
 | token      | `TOKEN#{digest}`        | `TOKEN#{user}`, id               |                            |
 | lock       | `LOCK#{repository}#{id}`| `LOCK#{repository}`, path        |                            |
@@ -20,6 +21,8 @@
 
 Sessions, checks and inspections carry `expires`, at which DynamoDB removes them by itself.
 
+A repository's `listed` rows, one for each member and one if it is public, are written with it in one transaction.
+
 A run's id rises with time, so a project's runs by id are its runs by time.
 """
 
@@ -27,6 +30,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,12 +42,13 @@ from pydantic import BaseModel
 from trainyard.model.check import Check
 from trainyard.model.errors import InvalidInput
 from trainyard.model.ref import Ref
-from trainyard.model.repository import AccessToken, FileLock, Push, Repository, RepositoryKind
+from trainyard.model.repository import AccessToken, FileLock, Listed, Push, Repository, RepositoryKind
 from trainyard.model.run import Run
 from trainyard.model.session import Session
 from trainyard.model.storage import StorageTask
 from trainyard.model.text import Text
 from trainyard.model.user import Identity, User
+from trainyard.store.places import MAX_CHANGES, PUBLIC, listed_at, places_of, shared_with, within_one_transaction
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -56,6 +61,8 @@ ACTIVE = "active"
 _TRIES = 8
 # DynamoDB takes 100 actions in one transaction; one is the push itself.
 MAX_RUNS_PER_PUSH = 99
+_KEYS_PER_BATCH = 100
+_NOT_MET = frozenset({"None", "ConditionalCheckFailed"})
 CHECK_KEPT = timedelta(days=1)
 _PUT_BACK = "put_back"
 
@@ -117,8 +124,6 @@ class Table:
         is written. Where somebody else wrote meanwhile, `change` is applied to what they wrote. `read`: the run as the
         caller has just read it, which saves reading it again.
         """
-        from botocore.exceptions import ClientError
-
         for _ in range(_TRIES):
             run, read = read or self.run(run_id), None
             if run is None:
@@ -127,18 +132,14 @@ class Table:
             if changed is run:
                 return run
             written = changed.model_copy(update={"version": run.version + 1})
-            try:
-                self._dynamodb.put_item(
-                    TableName=self.name,
-                    Item=_run_item(written),
-                    ConditionExpression="version = :version",
-                    ExpressionAttributeValues={":version": {"N": str(run.version)}},
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                    raise
-                continue
-            return written
+            replace = {
+                "TableName": self.name,
+                "Item": _run_item(written),
+                "ConditionExpression": "version = :version",
+                "ExpressionAttributeValues": {":version": {"N": str(run.version)}},
+            }
+            if self._put_if(replace):
+                return written
         raise TooManyConflictsError(run_id)
 
     def delete_run(self, run_id: str) -> None:
@@ -208,45 +209,95 @@ class Table:
         """The row whether the repository is being removed or not: for the removal itself."""
         return self._get(f"REPOSITORY#{full_name}", Repository)
 
-    def create_repository(self, repository: Repository) -> None:
-        """AlreadyThereError if one has that name."""
-        self._create(_repository_item(repository))
+    def repositories(self, full_names: Sequence[str]) -> list[Repository]:
+        """Those of these names that are there, in their order."""
+        found: dict[str, Repository] = {}
+        for start in range(0, len(full_names), _KEYS_PER_BATCH):
+            found |= self._batch_of_repositories(full_names[start : start + _KEYS_PER_BATCH])
+        return [found[name] for name in full_names if name in found and found[name].removed_at is None]
 
-    def put_repository(self, repository: Repository) -> None:
-        self._dynamodb.put_item(TableName=self.name, Item=_repository_item(repository))
+    def create_repository(self, repository: Repository) -> None:
+        """AlreadyThereError if one has that name. ValueError for more members than one transaction lists."""
+        item, places = _repository_item(repository), places_of(repository)
+        if len(places) > MAX_CHANGES:
+            raise ValueError(f"a repository stands in at most {MAX_CHANGES} lists")
+        if not places:
+            self._create(item)
+        elif not self._all_or_none([_create(self.name, item), *self._moves(repository, places, set())]):
+            raise AlreadyThereError(item["pk"]["S"])
 
     def change_repository(self, full_name: str, change: Callable[[Repository], Repository]) -> Repository | None:
-        """Apply a pure function to the repository in one conditional write, as `change_run` does to a run."""
-        from botocore.exceptions import ClientError
+        """Apply a pure function to the repository in one conditional write, as `change_run` does to a run.
 
+        What lists it stands in changes with it, at once. Where that is more than one transaction takes, as when all
+        members are exchanged, some of it goes first, and `change` is applied to what came of that.
+        """
         for _ in range(_TRIES):
             item = self._item(f"REPOSITORY#{full_name}")
             if item is None:
                 return None
             known = Repository.model_validate_json(item["document"]["S"])
-            changed = change(known)
-            if changed == known:
+            wanted = change(known)
+            if wanted == known:
                 return known
-            try:
-                self._dynamodb.put_item(
-                    TableName=self.name,
-                    Item=_repository_item(changed),
-                    # The document is small and has no version of its own: it is compared as a whole.
-                    ConditionExpression="document = :known",
-                    ExpressionAttributeValues={":known": item["document"]},
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                    raise
-                continue
-            return changed
+            step = within_one_transaction(known, wanted)
+            if self._replace_repository(known, step, item["document"]) and step == wanted:
+                return wanted
         raise TooManyConflictsError(full_name)
 
+    def _replace_repository(self, known: Repository, wanted: Repository, document: Any) -> bool:
+        """False if somebody else wrote meanwhile. `document` is `known` as it is stored."""
+        replace = {
+            "TableName": self.name,
+            "Item": _repository_item(wanted),
+            # The document is small and has no version of its own: it is compared as a whole.
+            "ConditionExpression": "document = :known",
+            "ExpressionAttributeValues": {":known": document},
+        }
+        before, after = places_of(known), places_of(wanted)
+        # A transaction costs twice as much, also where it is of one row.
+        if before == after:
+            return self._put_if(replace)
+        actions = [{"Put": replace}, *self._moves(wanted, after - before, before - after)]
+        # Two that write the same row at the same moment: neither may have come through.
+        return self._all_or_none(actions, _NOT_MET | {"TransactionConflict"})
+
+    def _moves(self, repository: Repository, joined: set[str], left: set[str]) -> list[dict[str, Any]]:
+        """A transaction's actions: where the repository is listed from now on, and where no more."""
+        added = [_listed_item(listed_at(repository, place)) for place in sorted(joined)]
+        gone = [_key(_listed_pk(place, repository.full_name)) for place in sorted(left)]
+        return [
+            *({"Put": {"TableName": self.name, "Item": item}} for item in added),
+            *({"Delete": {"TableName": self.name, "Key": key}} for key in gone),
+        ]
+
+    def _batch_of_repositories(self, full_names: Sequence[str]) -> dict[str, Repository]:
+        keys: Any = [_key(f"REPOSITORY#{name}") for name in dict.fromkeys(full_names)]
+        found: list[Repository] = []
+        for attempt in range(_TRIES):
+            answer: Any = self._dynamodb.batch_get_item(RequestItems={self.name: {"Keys": keys}})
+            items = answer["Responses"].get(self.name, [])
+            found += [Repository.model_validate_json(item["document"]["S"]) for item in items]
+            keys = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if not keys:
+                return {each.full_name: each for each in found}
+            time.sleep(0.02 * 2**attempt)
+        raise TimeoutError(f"DynamoDB leaves {len(keys)} rows unread")
+
     def delete_repository(self, full_name: str) -> None:
+        """One that is marked as removed: that took it out of every list."""
         self._dynamodb.delete_item(TableName=self.name, Key=_key(f"REPOSITORY#{full_name}"))
 
     def repositories_of(self, owner: str, limit: int = 50, cursor: str | None = None) -> Page[Repository]:
         return self._query(Repository, BY_PROJECT, "project", f"REPOSITORY#{owner}", limit, cursor, newest_first=False)
+
+    def shared_with(self, user: str, limit: int = 50, cursor: str | None = None) -> Page[Listed]:
+        """The repositories that a user is a member of, by name."""
+        return self._listed(shared_with(user), limit, cursor)
+
+    def public_repositories(self, limit: int = 50, cursor: str | None = None) -> Page[Listed]:
+        """By name."""
+        return self._listed(PUBLIC, limit, cursor)
 
     def projects(self, limit: int, cursor: str | None = None) -> Page[Repository]:
         """All projects by name."""
@@ -405,6 +456,9 @@ class Table:
             action[kind]["ExpressionAttributeValues"] = values
         return self._all_or_none([action])
 
+    def _listed(self, place: str, limit: int, cursor: str | None) -> Page[Listed]:
+        return self._query(Listed, BY_PROJECT, "project", place, limit, cursor, newest_first=False)
+
     def _item(self, pk: str) -> Any:
         return self._dynamodb.get_item(TableName=self.name, Key=_key(pk), ConsistentRead=True).get("Item")
 
@@ -412,29 +466,39 @@ class Table:
         item = self._item(pk)
         return model.model_validate_json(item["document"]["S"]) if item else None
 
-    def _all_or_none(self, actions: list[Any]) -> bool:
-        """One transaction; False, and nothing written, if a condition of it does not hold."""
+    def _all_or_none(self, actions: list[Any], refusals: frozenset[str] = _NOT_MET) -> bool:
+        """One transaction; False, and nothing written, if a condition of it does not hold.
+
+        `refusals`: DynamoDB's reasons for which it is False and no error.
+        """
         from botocore.exceptions import ClientError
 
         try:
             self._dynamodb.transact_write_items(TransactItems=actions)
         except ClientError as error:
             reasons = error.response.get("CancellationReasons", [])
-            codes = {reason.get("Code") for reason in reasons}
-            if codes and codes <= {"None", "ConditionalCheckFailed"}:
+            codes = {reason.get("Code", "None") for reason in reasons}
+            if codes and codes <= refusals:
                 return False
             raise
         return True
 
     def _create(self, item: dict[str, Any]) -> None:
+        new = {"TableName": self.name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+        if not self._put_if(new):
+            raise AlreadyThereError(item["pk"]["S"])
+
+    def _put_if(self, arguments: Any) -> bool:
+        """Write one row; False, and nothing written, if its condition does not hold."""
         from botocore.exceptions import ClientError
 
         try:
-            self._dynamodb.put_item(TableName=self.name, Item=item, ConditionExpression="attribute_not_exists(pk)")
+            self._dynamodb.put_item(**arguments)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise AlreadyThereError(item["pk"]["S"]) from None
+                return False
             raise
+        return True
 
     def _query(
         self,
@@ -488,6 +552,12 @@ def is_put_back(image: dict[str, Any] | None) -> bool:
     return image is not None and _PUT_BACK in image
 
 
+def cursor_behind(listed: Listed) -> str:
+    """The cursor that goes on behind this one, in the list that it came from."""
+    item = _listed_item(listed)
+    return _write_cursor({name: item[name] for name in ("pk", "project", "sort")})
+
+
 def row_of(image: dict[str, Any] | None) -> Run | Push | Check | StorageTask | None:
     """The run, push, check or inspection in a stream record's image; None for other rows and for no image."""
     if not image:
@@ -528,6 +598,10 @@ def _next_version(table: str, item: dict[str, Any]) -> dict[str, Any]:
 
 def _ref_pk(repository: str, name: str) -> str:
     return f"REF#{repository}#{name}"
+
+
+def _listed_pk(place: str, full_name: str) -> str:
+    return f"LISTED#{place}#{full_name}"
 
 
 def _lock_pk(repository: str, lock_id: str) -> str:
@@ -588,6 +662,11 @@ def _repository_item(repository: Repository) -> dict[str, Any]:
     if repository.kind is RepositoryKind.PROJECT and not repository.removed_at:
         item["active"] = {"S": "project"}
     return item
+
+
+def _listed_item(listed: Listed) -> dict[str, Any]:
+    pk = _listed_pk(listed.place, listed.repository)
+    return _item("listed", pk, listed.place, listed.repository, listed)
 
 
 def _token_item(token: AccessToken) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def add(subparsers: Any) -> None:
 def _group(subparsers: Any, name: str, words: str, kinds: tuple[str, ...]) -> None:
     own = subparsers.add_parser(name, help=words, description=words).add_subparsers(required=True, metavar="COMMAND")
     for added in (
-        with_json(command(own, "list", _list, "those that are yours")),
+        with_json(_finding(command(own, "list", _list, "yours and those that are shared with you"))),
         with_json(command(own, "show", _show, "one of them", "repository")),
         with_json(command(own, "add", _add, "make one, or connect one of another git host")),
     ):
@@ -31,8 +31,15 @@ def _group(subparsers: Any, name: str, words: str, kinds: tuple[str, ...]) -> No
     added.add_argument("--description", default="")
 
 
+def _finding(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--public", action="store_true", help="everybody's public ones")
+    parser.add_argument("--search", metavar="WORDS", help="only those with these words in their name")
+    return parser
+
+
 def _list(options: argparse.Namespace) -> None:
-    rows = list(client(options).pages(f"/v1/{options.place}", options.place))
+    wanted = {"visibility": "public" if options.public else None, "search": options.search}
+    rows = list(client(options).pages(f"/v1/{options.place}", options.place, **wanted))
     if wants_json(options):
         print_json({options.place: rows})
         return

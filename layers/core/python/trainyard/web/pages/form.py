@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trainyard.intake.budgets import Quotation, quote
+from trainyard.intake.lists import Wanted, repositories_of_user
 from trainyard.intake.permissions import readable_run, writable_repository
 from trainyard.intake.submissions import SubmitRun, submit_run
 from trainyard.model.catalogue import load_catalogue
@@ -315,7 +316,7 @@ def _choices(
     """What the fields offer to choose from."""
     catalogue = load_catalogue()
     assert visit.user is not None
-    mine = visit.state.table.repositories_of(visit.user, 200).rows
+    theirs = repositories_of_user(visit.state.table, visit.user, Wanted(), 200, None).rows
     runs = visit.state.table.runs_of(project.full_name, _RUNS_LOOKED_AT).rows
     folder = f"{filled.values['code_dir']}/" if filled.values["code_dir"] else ""
     files = listing.python_files if listing else []
@@ -336,6 +337,6 @@ def _choices(
         "boot_files": [path.removeprefix(folder) for path in files if path.startswith(folder)],
         "refs": sorted({push.ref.removeprefix("refs/heads/").removeprefix("refs/tags/") for push in pushes}),
         "pushes": pushes[:20],
-        "sources": [(one.full_name, one.kind.value) for one in mine if one.kind is not RepositoryKind.PROJECT],
+        "sources": [(one.full_name, one.kind.value) for one in theirs if one.kind is not RepositoryKind.PROJECT],
         "finished": [run for run in runs if run.state is RunState.SUCCEEDED][:20],
     }

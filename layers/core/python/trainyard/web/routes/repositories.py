@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainyard.intake.budgets import set_budget
+from trainyard.intake.lists import Wanted, public_repositories, repositories_of_user
 from trainyard.intake.ownership import RepositoryChanges, add_member, change_repository, remove_member
 from trainyard.intake.permissions import readable_repository, require_scope
 from trainyard.intake.problems import checked_user
@@ -13,8 +14,10 @@ from trainyard.intake.repositories import NewRepository, create_repository, rene
 from trainyard.intake.storage import ask_for_inspection, ask_for_removal, last_report
 from trainyard.intake.webhooks import Webhook
 from trainyard.model.budget import Budget
-from trainyard.model.repository import RepositoryKind, Scope
+from trainyard.model.errors import InvalidInput
+from trainyard.model.repository import RepositoryKind, Scope, Visibility
 from trainyard.model.storage import RemoveUnreferenced, StorageTask
+from trainyard.model.text import Text
 from trainyard.web.errors import in_language
 from trainyard.web.messages import Answer
 from trainyard.web.routes.routing import PAGED, Call, Parameter, body, route
@@ -32,6 +35,12 @@ from trainyard.web.views import show_repository as view
 
 _CONFIRM = Parameter("confirm", "OWNER/NAME once more. Without it nothing happens, and the error says what would go.")
 
+_FOUND = (
+    Parameter("visibility", "`public`: everybody's public ones, for which nobody has to sign in; left out: yours."),
+    Parameter("search", "Words, all of which are in the name. A page may then hold less than `limit`, or nothing."),
+    *PAGED,
+)
+
 
 @route("POST", "/v1/repositories", status=201, takes=NewRepository, gives=MadeRepository)
 def add_repository(call: Call) -> Answer:
@@ -44,13 +53,15 @@ def add_project(call: Call) -> Answer:
     return _created(call, wanted.model_copy(update={"kind": RepositoryKind.PROJECT}))
 
 
-@route("GET", "/v1/repositories", gives=RepositoryList, query=PAGED)
+@route("GET", "/v1/repositories", gives=RepositoryList, query=_FOUND)
 def list_repositories(call: Call) -> Answer:
+    """Yours, then those that are shared with you; or the public ones."""
     return _repositories(call, None)
 
 
-@route("GET", "/v1/projects", gives=ProjectList, query=PAGED)
+@route("GET", "/v1/projects", gives=ProjectList, query=_FOUND)
 def list_projects(call: Call) -> Answer:
+    """Yours, then those that are shared with you; or the public ones."""
     return _repositories(call, RepositoryKind.PROJECT)
 
 
@@ -142,8 +153,18 @@ def _webhook(call: Call, webhook: Webhook | None) -> Any:
 
 
 def _repositories(call: Call, kind: RepositoryKind | None) -> Answer:
-    user = require_scope(call.token, Scope.READ).user
-    limit = call.list_limit
-    page = call.state.table.repositories_of(user, limit, call.request.query.get("cursor"))
-    rows = [view(row) for row in page.rows if kind in (None, row.kind)]
+    query, table = call.request.query, call.state.table
+    wanted = Wanted(kind, query.get("search", ""))
+    match query.get("visibility"):
+        case None:
+            user = require_scope(call.token, Scope.READ).user
+            page = repositories_of_user(table, user, wanted, call.list_limit, query.get("cursor"))
+        case Visibility.PUBLIC:
+            page = public_repositories(table, wanted, call.list_limit, query.get("cursor"))
+        case _:
+            raise InvalidInput(
+                Text(en="Write `visibility=public`, or leave it out.", zh="请填写 `visibility=public`，或去掉此参数。"),
+                details={"field": "visibility"},
+            )
+    rows = [view(row) for row in page.rows]
     return Answer(200, {"repositories" if kind is None else "projects": rows, "next_cursor": page.cursor})
