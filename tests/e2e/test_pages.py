@@ -279,7 +279,7 @@ def test_every_page_can_be_used_by_everybody(
         "/", f"/projects/{project}", f"/projects/{project}?state=failed", f"/projects/{project}/new",
         f"/projects/{project}/new?from={run}", f"/projects/{project}/compare?run={run}&run={other}", f"/runs/{run}",
         f"/runs/{run}/log", f"/runs/{run}/log?q=loss", f"/runs/{run}/outputs", f"/runs/{run}/delete", "/catalogue",
-        "/guide", "/account", "/repositories/new", f"/repositories/{project}", "/nothing",
+        "/guide", "/account", "/repositories/new", f"/repositories/{project}", "/public", "/nothing",
     ]  # fmt: skip
     for number, path in enumerate(paths):
         there.page.emulate_media(color_scheme="dark" if number % 2 else "light")

@@ -67,10 +67,15 @@ def test_made_pushed_to_swept_removed_and_made_anew(stack: Stack, token: str, tm
     assert sweep(stack)["pushes"]["found"] == 0
     assert commits_of_runs(stack, token, 2) == [second, first]
 
+    bob = new_token(stack.addresses, "bob")
+    assert call(stack, token, "PUT", f"/v1/repositories/{NAME}/members/bob")[0] == 200
+    assert [one["full_name"] for one in call(stack, bob, "GET", "/v1/projects")[1]["projects"]] == [NAME]
+
     status, refused = call(stack, token, "DELETE", f"/v1/repositories/{NAME}")
     assert (status, refused["code"], refused["details"]["lost"]["runs"]) == (409, "confirmation_needed", 2)
     assert call(stack, token, "DELETE", f"/v1/repositories/{NAME}?confirm={NAME}") == (200, {"finished": True})
     assert call(stack, token, "GET", f"/v1/repositories/{NAME}")[0] == 404
+    assert call(stack, bob, "GET", "/v1/projects")[1]["projects"] == []
     assert call(stack, token, "POST", "/v1/projects", project)[0] == 201
     time.sleep(2.5)  # as long as the git host may remember a row
     assert person.run(f"git ls-remote {address}").stdout == ""

@@ -65,7 +65,6 @@ OPERATIONS = {
     "s3:PutObject": {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "CopyObject"},
     "s3:DeleteObject": {"DeleteObject", "DeleteObjects"},
     "dynamodb:PutItem": {"PutItem", "TransactWriteItems"},
-    "dynamodb:GetItem": {"GetItem", "BatchGetItem"},
 }
 
 
