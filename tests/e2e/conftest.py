@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from openid_provider import CLIENT, SECRET, OpenIdProvider, openid_provider
 
+from infra.local.inside import state_of
 from infra.local.stack import Stack
+from trainyard.identity.sign_in import CLIENT_SECRET
 
 LAKE = "e2e-data-lake"
 """A bucket beside the platform's own; runs may use what lies under `digits/` in it."""
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def openid() -> Iterator[OpenIdProvider]:
+    """Whom the stack takes word from, about people of example.org."""
+    with openid_provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def stack(openid: OpenIdProvider) -> Iterator[Stack]:
     """Functions may do only what their roles allow; presigned addresses carry those roles' credentials."""
     lake = {"InputObjects": f"arn:aws:s3:::{LAKE}/digits/*", "InputBuckets": f"arn:aws:s3:::{LAKE}"}
-    with Stack("e2e", keep=False, enforce_iam=True, parameters=lake) as running:
+    who = {"OidcIssuer": openid.issuer, "OidcClientId": CLIENT, "OidcEmailDomains": "example.org"}
+    with Stack("e2e", keep=False, enforce_iam=True, parameters={**lake, **who}) as running:
+        state_of(running.addresses).secrets.put(CLIENT_SECRET, SECRET)
+        openid.redirects.append(f"{running.addresses.api}/sign-in/openid/callback")
         yield running

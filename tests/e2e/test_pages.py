@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from openid_provider import OpenIdProvider
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from infra.local.demo.user import User
@@ -74,7 +75,8 @@ class Visitor:
 
     def sign_in(self, token: str) -> None:
         self.go("/sign-in")
-        self.page.keyboard.type(token)  # the field has the focus already
+        self.page.locator("#token").focus()
+        self.page.keyboard.type(token)
         self.page.keyboard.press("Enter")
         self.page.wait_for_url(f"{self.root}/")
 
@@ -266,6 +268,34 @@ def test_the_form_without_javascript_in_chinese(visit: Callable[..., Visitor], a
     expect(page.locator(".plot svg").first).to_be_visible()
     page.get_by_role("link", name="English").click()
     expect(page.locator("h1 .state")).to_have_text("succeeded")
+
+
+@pytest.mark.parametrize(
+    ("locale", "button", "out"), [("en-US", "Sign in with 127.0.0.1", "Sign out"), ("zh-CN", "使用 127.0.0.1", "退出")]
+)
+def test_signing_in_with_openid_connect(
+    visit: Callable[..., Visitor], openid: OpenIdProvider, locale: str, button: str, out: str
+) -> None:
+    openid.people = {
+        "1": {"name": "Carol", "preferred_username": "carol", "email": "carol@example.org", "email_verified": True},
+        "2": {"name": "Mallory", "email": "mallory@evil.example", "email_verified": True},
+    }
+    there = visit(locale, signed_in=False)
+    page = there.page
+    there.go("/sign-in?to=%2Faccount")
+    _check(page, "the two ways in")
+    page.get_by_role("link", name=button).click()
+    page.get_by_role("button", name="Mallory").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    _check(page, "not admitted")
+    there.go("/sign-in?to=%2Faccount")
+    page.get_by_role("link", name=button).click()
+    page.get_by_role("button", name="Carol").click()
+    page.wait_for_url(f"{there.root}/account")
+    expect(page.get_by_role("heading", name="carol")).to_be_visible()
+    page.get_by_role("button", name=out).click()
+    there.go("/account")
+    expect(page.get_by_role("link", name=button)).to_be_visible()
 
 
 @pytest.mark.parametrize(("locale", "width"), [("en-US", 1280), ("zh-CN", 375)])
