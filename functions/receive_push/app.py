@@ -1,4 +1,7 @@
-"""A push arrives, by webhook or as an event of CodeCommit: it is stored before anything is done with it."""
+"""A push arrives, by webhook or as an event of CodeCommit: it is stored before anything is done with it.
+
+So does what else is signed instead of carrying a token: SMN's word that a job at ModelArts has ended.
+"""
 
 from __future__ import annotations
 

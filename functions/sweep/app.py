@@ -18,7 +18,7 @@ logger = Logger()
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if event.get("watch"):
-        return {"watched": watch_runs(state(), backend)}
+        return {"watched": watch_runs(state(), backend, only=event.get("runs") or [])}
     done: dict[str, Any] = {}
     try:
         done |= asdict(sweep_runs(state(), backend))

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -36,6 +37,7 @@ DOWN_SECONDS = 60.0
 CPU_IMAGE = "local/runner:cpu"
 VALIDATE_IMAGE = "local/validate-repo:local"
 BATCH_EVENTS = "trainyard.batch"
+SMN_TOPIC = "urn:smn:cn-north-4:local-project:trainyard"
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,8 @@ class Stack:
         self._tell(f"template.yaml  {api}")
         host = self._run("githost", *self._githost_arguments(endpoint, api, outputs, ports["git"]))
         self._tell(f"git host       {host['address']}")
+        if self._ascend:
+            _subscribe(parameters["SmnEndpoint"], f"{api}/hooks/smn")
         self.addresses = Addresses(
             endpoint=endpoint,
             api=api,
@@ -203,13 +207,20 @@ class Stack:
         client(endpoint, "ssm").put_parameter(
             Name="/trainyard/trainyard/huawei", Value=json.dumps(account), Type="SecureString", Overwrite=True
         )
-        address = self._run(
+        started = self._run(
             "modelarts",
             *("--obs-endpoint", endpoint, "--work-dir", str(self.folder / "modelarts"), "--python", python),
             *("--access-key", account["ak"], "--secret-key", account["sk"], "--project", project),
-        )["address"]
-        self._tell(f"ModelArts      {address}")
-        return {"ObsBucket": bucket, "ObsEndpoint": endpoint, "ModelArtsEndpoint": address}
+            *("--smn-topic", SMN_TOPIC),
+        )
+        self._tell(f"ModelArts      {started['address']}")
+        return {
+            "ObsBucket": bucket,
+            "ObsEndpoint": endpoint,
+            "ModelArtsEndpoint": started["address"],
+            "SmnTopic": SMN_TOPIC,
+            "SmnEndpoint": started["smn"],
+        }
 
     def _forget(self) -> None:
         """Remove what an earlier stack of this name left: its rows are gone, so nothing may refer to them."""
@@ -326,6 +337,15 @@ def _until_gone(process: dict[str, Any], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while _lives(process) and time.monotonic() < deadline:
         time.sleep(0.05)
+
+
+def _subscribe(smn: str, address: str) -> None:
+    """What an operator does once in SMN's console: from then on `address` hears of ends of jobs."""
+    body = json.dumps({"endpoint": address}).encode()
+    with urllib.request.urlopen(f"{smn}/subscriptions", body, timeout=START_SECONDS) as answer:  # noqa: S310
+        told = json.loads(answer.read())
+    if told["answered"] != 202:
+        raise RuntimeError(f"SMN's subscription was not confirmed: {told}")
 
 
 def _environment() -> dict[str, str]:

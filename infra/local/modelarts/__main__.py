@@ -1,4 +1,4 @@
-"""`python -m infra.local.modelarts`: ModelArts as a process of its own, which prints its address as one line of JSON.
+"""`python -m infra.local.modelarts`: ModelArts and SMN as a process, which prints their addresses as one line of JSON.
 
 The emulator's S3 is its OBS.
 """
@@ -16,6 +16,7 @@ from typing import Any
 from infra.local.emulator.client import client
 from infra.local.modelarts.container import ObsContainer
 from infra.local.modelarts.server import ModelArtsServer
+from infra.local.modelarts.smn import Smn
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--access-key", required=True)
     parser.add_argument("--secret-key", required=True)
     parser.add_argument("--project", required=True)
+    parser.add_argument("--smn-topic", required=True, help="URN of the topic that hears of ends of jobs")
     parser.add_argument("--beat", type=float, default=0.5, help="seconds that each phase before the script takes")
     options = parser.parse_args(arguments)
     obs = client(options.obs_endpoint, "s3")
@@ -38,8 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     keys = {options.access_key: options.secret_key}
-    with ModelArtsServer(make, keys=keys, project=options.project, beat=options.beat, port=options.port) as server:
-        print(json.dumps({"address": server.endpoint}), flush=True)
+    with (
+        Smn(options.smn_topic) as smn,
+        ModelArtsServer(
+            make, keys=keys, project=options.project, beat=options.beat, port=options.port, on_end=smn.tell_end
+        ) as server,
+    ):
+        print(json.dumps({"address": server.endpoint, "smn": smn.endpoint}), flush=True)
         ended.wait()
     return 0
 

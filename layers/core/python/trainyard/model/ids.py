@@ -38,6 +38,11 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
+def run_ids_in(text: str) -> list[str]:
+    """Every id of a run that stands in `text`, once, in their order."""
+    return list(dict.fromkeys(_RUN_ID.findall(text)))
+
+
 def push_id(repository: str, ref: str, commit: str, delivery: str, number: int) -> str:
     """An id for a push: 32 hex digits. `number`: of pushes to the ref before it, as a commit may be pushed again."""
     parts = (repository, ref, commit, delivery, str(number))

@@ -23,6 +23,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "notification_topics": _listed,
     "oidc_email_domains": _listed,
     "oidc_groups": _listed,
+    "smn_certificates": _listed,
 }
 
 
@@ -59,6 +60,14 @@ class Settings(BaseModel):
     )
     huawei_account: str = Field("", description="Name of the SSM parameter with the keys of Huawei Cloud; empty: none.")
     modelarts_endpoint: str = Field("", description="Where ModelArts is; empty: Huawei's own address.")
+    smn_topic: str = Field(
+        "", description="URN of the SMN topic that tells of a job's end; empty: none is listened to."
+    )
+    smn_endpoint: str = Field("", description="Where SMN is; empty: Huawei's own address in the topic's region.")
+    smn_certificates: list[str] = Field(
+        [], description="SHA-256 of SMN's signing certificates, separated by commas; empty: what its own host serves."
+    )
+    sweep_function: str = Field("", description="Name of the function that looks at Ascend runs, to wake it earlier.")
     watch_rule: str = Field(
         "", description="Name of the schedule that looks at Ascend runs; on only while there are some."
     )

@@ -7,7 +7,7 @@ look that finds none switches it off. Both may be done any number of times.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from trainyard.compute.contract import ComputeBackend, JobStatus
@@ -39,8 +39,13 @@ def needs_watch(run: Run | None, backends: Backends) -> bool:
     )
 
 
-def watch_runs(state: State, backends: Backends, now: datetime | None = None) -> int:
-    """Look after all such runs; how many there were. The schedule is off afterwards if there is none any more."""
+def watch_runs(state: State, backends: Backends, now: datetime | None = None, only: Sequence[str] = ()) -> int:
+    """Look after all such runs; how many there were. The schedule is off afterwards if there is none any more.
+
+    `only`: these alone, if they are such runs; whether there are others is then not known, and the schedule stays.
+    """
+    if only:
+        return _look_at(state, filter(None, map(state.table.run, only)), backends, now or datetime.now(UTC))
     looked_at = _look_at_all(state, backends, now)
     if not looked_at:
         switch(on=False)
@@ -85,13 +90,17 @@ def _look_at_all(state: State, backends: Backends, now: datetime | None) -> int:
     count, cursor = 0, None
     while True:
         page = state.table.active_runs(limit=100, cursor=cursor)
-        for run in page.rows:
-            if needs_watch(run, backends):
-                count += 1
-                look_after(state, run, backends, at)
+        count += _look_at(state, page.rows, backends, at)
         cursor = page.cursor
         if cursor is None:
             return count
+
+
+def _look_at(state: State, runs: Iterable[Run], backends: Backends, at: datetime) -> int:
+    watched = [run for run in runs if needs_watch(run, backends)]
+    for run in watched:
+        look_after(state, run, backends, at)
+    return len(watched)
 
 
 def _keep_log(objects: Objects, backend: ComputeBackend, run: Run) -> None:
