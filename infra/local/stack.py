@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -62,7 +61,7 @@ class Stack:
 
     addresses: Addresses
 
-    # `ascend`: with a ModelArts of its own.
+    # `ascend`: with a ModelArts of its own; a path: the interpreter that stands for its image.
     def __init__(
         self,
         name: str = "main",
@@ -70,7 +69,7 @@ class Stack:
         home: Path = HOME,
         keep: bool = True,
         enforce_iam: bool = False,
-        ascend: bool = False,
+        ascend: bool | Path = False,
         parameters: dict[str, str] | None = None,
         tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
@@ -199,11 +198,13 @@ class Stack:
         from infra.local.modelarts.image import ensure
         from infra.local.setup import find_uv
 
-        self._tell("the image of ModelArts is played by a Python with MindSpore for the CPU")
-        python = ensure(self._cache, find_uv())
+        if isinstance(self._ascend, Path):
+            python = str(self._ascend)
+        else:
+            self._tell("the image of ModelArts is played by a Python with MindSpore for the CPU")
+            python = ensure(self._cache, find_uv())
         bucket, project = "obs-trainyard", "local-project"
-        account = {"ak": "LOCALKEY", "sk": secrets.token_urlsafe(16), "project_id": project, "region": "cn-north-4"}
-        client(endpoint, "s3").create_bucket(Bucket=bucket)
+        account = {**_obs_user(endpoint, bucket), "project_id": project, "region": "cn-north-4"}
         client(endpoint, "ssm").put_parameter(
             Name="/trainyard/trainyard/huawei", Value=json.dumps(account), Type="SecureString", Overwrite=True
         )
@@ -337,6 +338,19 @@ def _until_gone(process: dict[str, Any], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while _lives(process) and time.monotonic() < deadline:
         time.sleep(0.05)
+
+
+def _obs_user(endpoint: str, bucket: str) -> dict[str, str]:
+    """A new bucket that stands for OBS, and the keys of whoever may use it and nothing else of the emulator."""
+    client(endpoint, "s3").create_bucket(Bucket=bucket)
+    iam = client(endpoint, "iam")
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_user(UserName=bucket)
+    resource = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": resource}]}
+    iam.put_user_policy(UserName=bucket, PolicyName="obs", PolicyDocument=json.dumps(allowed))
+    key = iam.create_access_key(UserName=bucket)["AccessKey"]
+    return {"ak": key["AccessKeyId"], "sk": key["SecretAccessKey"]}
 
 
 def _subscribe(smn: str, address: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from ascend_image import make_image
 from openid_provider import CLIENT, SECRET, OpenIdProvider, openid_provider
 
 from infra.local.inside import state_of
@@ -23,11 +24,15 @@ def openid() -> Iterator[OpenIdProvider]:
 
 
 @pytest.fixture(scope="session")
-def stack(openid: OpenIdProvider) -> Iterator[Stack]:
-    """Functions may do only what their roles allow; presigned addresses carry those roles' credentials."""
+def stack(openid: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Functions may do only what their roles allow; presigned addresses carry those roles' credentials.
+
+    A ModelArts is there, too. Nobody calls its schedule: what it does comes of SMN's messages.
+    """
+    image = make_image(tmp_path_factory.mktemp("ascend"))
     lake = {"InputObjects": f"arn:aws:s3:::{LAKE}/digits/*", "InputBuckets": f"arn:aws:s3:::{LAKE}"}
     who = {"OidcIssuer": openid.issuer, "OidcClientId": CLIENT, "OidcEmailDomains": "example.org"}
-    with Stack("e2e", keep=False, enforce_iam=True, parameters={**lake, **who}) as running:
+    with Stack("e2e", keep=False, enforce_iam=True, ascend=image, parameters={**lake, **who}) as running:
         state_of(running.addresses).secrets.put(CLIENT_SECRET, SECRET)
         openid.redirects.append(f"{running.addresses.api}/sign-in/openid/callback")
         yield running

@@ -21,7 +21,10 @@ class CannotLaunch(Exception):
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One attempt as a launcher sees it. command: Ref:: replaced; environment: the job's own and Batch's variables."""
+    """One attempt as a launcher sees it. command: Ref:: replaced; environment: the job's own and Batch's variables.
+
+    role: ARN of the role that the job has; "": none.
+    """
 
     job_id: str
     job_name: str
@@ -31,6 +34,7 @@ class JobSpec:
     environment: dict[str, str]
     vcpus: float
     memory_mib: int
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Image:
 
 
 Launcher = Callable[[JobSpec], Launch]
+RoleCredentials = Callable[[str], Mapping[str, str]]
+"""A role's ARN to the variables that ECS gives its job."""
 
 
 def spec(job: Job, node_properties: Wire | None = None) -> JobSpec:
@@ -70,9 +76,6 @@ def spec(job: Job, node_properties: Wire | None = None) -> JobSpec:
     elif job.parent_id is not None:
         batch_own["AWS_BATCH_JOB_ARRAY_INDEX"] = str(detail["arrayProperties"]["index"])
     environment = {each["name"]: each.get("value", "") for each in container["environment"]}
-    if container.get("jobRoleArn"):
-        # ECS hands a role's credentials to the container; the emulator takes any.
-        batch_own |= {name: value for name, value in CREDENTIALS.items() if "KEY" in name}
     return JobSpec(
         job_id=job.job_id,
         job_name=detail["jobName"],
@@ -82,7 +85,13 @@ def spec(job: Job, node_properties: Wire | None = None) -> JobSpec:
         environment={**environment, **batch_own},
         vcpus=job.vcpus,
         memory_mib=int(requirement(container, "MEMORY") or 0),
+        role=container.get("jobRoleArn") or "",
     )
+
+
+def credentials_of_nobody(_role: str) -> dict[str, str]:
+    """For a role where no emulator looks at credentials."""
+    return {name: value for name, value in CREDENTIALS.items() if "KEY" in name}
 
 
 def _filled(word: str, parameters: Mapping[str, str]) -> str:

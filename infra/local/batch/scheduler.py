@@ -42,6 +42,7 @@ class Settings:
     logs: Path
     grace: float = 30.0
     second: float = 1.0
+    role_credentials: launch.RoleCredentials = launch.credentials_of_nobody
 
 
 @dataclass
@@ -359,13 +360,15 @@ class Scheduler:
         if attempt.job.detail["container"].get("secrets"):
             raise launch.CannotLaunch("ResourceInitializationError: the embedded Batch does not resolve secrets")
         start = self._settings.launcher(wanted)
+        # ECS hands a role's credentials to the container.
+        own = self._settings.role_credentials(wanted.role) if wanted.role else {}
         with self._lock:
             if attempt.why is not None or self._stopping:
                 return None
         process = AttemptProcess(
             wanted,
             start,
-            dict(self._settings.platform_env),
+            {**self._settings.platform_env, **own},
             self._settings.scratch / f"{re.sub('[:#]', '-', wanted.job_id)}-{wanted.attempt}",
             log_path(self._settings.logs, wanted.job_id, wanted.attempt),
         )

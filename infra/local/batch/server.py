@@ -42,6 +42,7 @@ class BatchServer:
         grace: float = 30.0,
         second: float = 1.0,
         submission_allowed: Callable[[], bool] | None = None,
+        role_credentials: launch.RoleCredentials = launch.credentials_of_nobody,
     ) -> None:
         """images: how each image's command runs here; or launcher, which decides it all.
 
@@ -52,6 +53,7 @@ class BatchServer:
         port: 0 for a free one. grace: seconds between SIGTERM and SIGKILL.
         second: how long one second of a job's timeout and of the grace takes; less than 1 only in tests.
         submission_allowed: asked, under the lock, at every SubmitJob; what it denies is throttled (see `Allowance`).
+        role_credentials: variables for a job that has a role, from the role's ARN.
         Raises ValueError when the state file holds something else.
         """
         self._place = place or Place()
@@ -71,6 +73,7 @@ class BatchServer:
             logs=self.logs_dir,
             grace=grace,
             second=second,
+            role_credentials=role_credentials,
         )
         self._scheduler = scheduler.Scheduler(self._state, self._lock, self._saver, settings, self._shipper)
         self._deliverer = events.Deliverer(

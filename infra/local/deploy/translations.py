@@ -52,6 +52,7 @@ def after_transform(template: Template, surroundings: Surroundings) -> None:
     allow_plain_http(template)
     delegate_batch(template, surroundings)
     tell_functions(template, surroundings)
+    trust_this_account(template)
     drop_unwatched(template)
 
 
@@ -160,6 +161,14 @@ def tell_functions(template: Template, surroundings: Surroundings) -> None:
     for name, function in _resources(template, "AWS::Lambda::Function"):
         variables = function["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
         variables |= {"AWS_ENDPOINT_URL_BATCH": surroundings.batch_endpoint, "AWS_SDK_UA_APP_ID": name[:50]}
+
+
+def trust_this_account(template: Template) -> None:
+    """A role may ask for which account a service of AWS acts. Here is one account, and no service says it."""
+    for _, role in _resources(template, "AWS::IAM::Role"):
+        for statement in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+            if set(statement.get("Condition", {}).get("StringEquals", {})) == {"aws:SourceAccount"}:
+                del statement["Condition"]["StringEquals"]
 
 
 def drop_unwatched(template: Template) -> None:

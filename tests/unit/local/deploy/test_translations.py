@@ -129,3 +129,13 @@ def test_policies_that_refuse_plain_http_are_left_out_and_others_stay():
     assert template["Resources"] == {
         "Queue": {"Type": "AWS::SQS::QueuePolicy", "Properties": {"PolicyDocument": {"Statement": [allow]}}}
     }
+
+
+def test_a_service_that_acts_for_this_account_need_not_say_so() -> None:
+    statement = {
+        "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+        "Condition": {"StringEquals": {"aws:SourceAccount": "1"}, "Bool": {"aws:SecureTransport": "true"}},
+    }
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [statement]}}}
+    translations.trust_this_account({"Resources": {"Role": role}})
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "true"}}
