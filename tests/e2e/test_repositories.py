@@ -73,7 +73,10 @@ def test_made_pushed_to_swept_removed_and_made_anew(stack: Stack, token: str, tm
 
     status, refused = call(stack, token, "DELETE", f"/v1/repositories/{NAME}")
     assert (status, refused["code"], refused["details"]["lost"]["runs"]) == (409, "confirmation_needed", 2)
-    assert call(stack, token, "DELETE", f"/v1/repositories/{NAME}?confirm={NAME}") == (200, {"finished": True})
+    assert call(stack, token, "DELETE", f"/v1/repositories/{NAME}?confirm={NAME}") == (
+        200,
+        {"finished": True, "stays": None},
+    )
     assert call(stack, token, "GET", f"/v1/repositories/{NAME}")[0] == 404
     assert call(stack, bob, "GET", "/v1/projects")[1]["projects"] == []
     assert call(stack, token, "POST", "/v1/projects", project)[0] == 201

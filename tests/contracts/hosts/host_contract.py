@@ -324,6 +324,38 @@ class StatusContract(FetchContract):
         assert caught.value.status in (403, 404)
         assert git_host.hooks == {}
 
+    def test_takes_away_the_webhooks_to_its_address_and_no_other(self, git_host: HostServer) -> None:
+        for address in ("https://t.example/h", "https://t.example/h2"):
+            assert host(self.name).create_webhook(self.hello(git_host), OWNER_TOKEN, address, "k")
+        for _ in range(2):
+            host(self.name).remove_webhook(self.hello(git_host), OWNER_TOKEN, "https://t.example/h")
+            assert (list(git_host.hooks), git_host.deleted) == ([2], [1])
+        git_host.keep("https://t.example/h2")
+        host(self.name).remove_webhook(self.hello(git_host), OWNER_TOKEN, "https://t.example/h2")
+        assert git_host.hooks == {}
+
+    def test_a_token_that_may_only_read_takes_no_webhook_away(self, git_host: HostServer) -> None:
+        assert host(self.name).create_webhook(self.hello(git_host), OWNER_TOKEN, "https://t.example/h", "k")
+        with pytest.raises(HostRefusedError):
+            host(self.name).remove_webhook(self.hello(git_host), GUEST_TOKEN, "https://t.example/h")
+        assert list(git_host.hooks) == [1]
+
+    def test_a_webhook_that_somebody_else_took_away_meanwhile_is_gone_as_well(self, server: ApiServer) -> None:
+        address = "https://t.example/h"
+        server.reply = [{"id": 7, "url": address, "config": {"url": address}}]
+        server.answers = [(200, {}), (404, {})]
+        host(self.name).remove_webhook(self.local(server), "s3cret", address)
+        asked = [(one.method, one.path.partition("?")[0]) for one in server.received]
+        assert asked == [("GET", self.hook_address), ("DELETE", f"{self.hook_address}/7")]
+
+    def test_taking_a_webhook_away_comes_to_an_end(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        address = "https://t.example/h"
+        server.reply = [{"id": number, "url": address, "config": {"url": address}} for number in range(1, 90)]
+        monkeypatch.setattr("trainyard.hosts.webhooks._REMOVAL_SECONDS", -1.0)
+        with pytest.raises(HostUnavailableError):
+            host(self.name).remove_webhook(self.local(server), "s3cret", address)
+        assert [one.method for one in server.received] == ["GET"]
+
     def test_a_host_that_asks_for_more_patience_than_there_is_is_left_alone(self, server: ApiServer) -> None:
         server.answers = [(429, {"Retry-After": "3600"})] * 3
         with pytest.raises(HostUnavailableError):

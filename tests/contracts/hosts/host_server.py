@@ -51,8 +51,25 @@ class HostServer:
     signs: bool = True
     """Whether this GitLab knows signing keys; an older one takes no notice of them."""
     hooks: dict[int, dict[str, Any]] = field(default_factory=dict)
+    deleted: list[int] = field(default_factory=list)
+    is_away: bool = False
+
+    def keep(self, address: str) -> None:
+        """A webhook that somebody else made."""
+        self._keep(
+            max(self.hooks, default=0) + 1, {"config": {"url": address}} if self.dialect.nested else {"url": address}
+        )
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """It answers nobody sensibly while this is in use."""
+        self.is_away = True
+        yield
+        self.is_away = False
 
     def answer(self, received: Received) -> tuple[int, dict[str, str], Any]:
+        if self.is_away:
+            return 503, {}, None
         status, answer = self._answer(received.method, received.path, received.headers, received.payload)
         return status, {}, answer
 
@@ -78,7 +95,11 @@ class HostServer:
         if method == "POST" and not number:
             if self.dialect.unique and self._address(sent) in map(self._address, self.hooks.values()):
                 return 422, {"message": "Validation Failed", "errors": [{"message": "Hook already exists"}]}
-            return 201, self._keep(len(self.hooks) + 1, sent)
+            return 201, self._keep(max(self.hooks, default=0) + 1, sent)
+        if method == "DELETE" and int(number or 0) in self.hooks:
+            self.deleted.append(int(number))
+            del self.hooks[int(number)]
+            return 204, None
         if method == self.dialect.update and int(number or 0) in self.hooks:
             return 200, self._keep(int(number), self.hooks[int(number)] | sent)
         return 404, {"message": "Not Found"}

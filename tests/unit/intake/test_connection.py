@@ -14,7 +14,7 @@ from trainyard.hosts.contract import HostRefusedError
 from trainyard.intake import repositories, webhooks
 from trainyard.intake.deliveries import receive_event
 from trainyard.intake.ownership import RepositoryChanges, change_repository
-from trainyard.intake.removal import remove_repository
+from trainyard.intake.removal import Removed, remove_repository
 from trainyard.intake.repositories import Created, NewRepository, create_repository
 from trainyard.model.errors import Conflict, Forbidden, InvalidInput, UserError
 from trainyard.model.repository import AccessToken, RepositoryKind, Scope
@@ -111,6 +111,74 @@ def test_a_new_token_for_an_expired_one(state: State, ada: AccessToken, git_host
     assert state.secrets.get(host_token_name("ada/hello")) == GUEST_TOKEN
 
 
+def secrets_left(state: State) -> list[str | None]:
+    return [state.secrets.get(name("ada/hello")) for name in (host_token_name, webhook_secret_name)]
+
+
+def test_whoever_removes_the_project_is_told_of_no_push_any_more(
+    state: State, ada: AccessToken, git_host: tuple[str, HostServer]
+) -> None:
+    connect(state, ada, git_host, f"octo:{OWNER_TOKEN}")
+    git_host[1].keep("https://other.example/hooks")
+    assert remove_repository(state, "ada/hello", ada, "ada/hello", ROOT) == Removed(finished=True)
+    (hook,) = git_host[1].hooks.values()
+    assert "https://other.example/hooks" in json.dumps(hook)
+    assert (git_host[1].deleted, secrets_left(state)) == ([1], [None, None])
+    assert connect(state, ada, git_host, f"octo:{OWNER_TOKEN}").webhook
+
+
+def test_what_the_host_refuses_to_take_away_is_told(
+    state: State, ada: AccessToken, git_host: tuple[str, HostServer]
+) -> None:
+    connect(state, ada, git_host, f"octo:{OWNER_TOKEN}")
+    state.secrets.put(host_token_name("ada/hello"), GUEST_TOKEN)
+    removed = remove_repository(state, "ada/hello", ada, "ada/hello", ROOT)
+    assert removed.finished
+    assert removed.stays is not None
+    for text in (removed.stays.en, removed.stays.zh):
+        assert f"/hooks/{git_host[0]}/ada/hello" in text
+        assert "s3cret" not in text
+        assert str(403 if git_host[0] != "github" else 404) in text
+    assert (len(git_host[1].hooks), secrets_left(state)) == (1, [None, None])
+
+
+def test_a_host_that_is_away_is_asked_once_more_and_then_left(
+    state: State, ada: AccessToken, git_host: tuple[str, HostServer]
+) -> None:
+    connect(state, ada, git_host, OWNER_TOKEN)
+    with git_host[1].away():
+        first = remove_repository(state, "ada/hello", ada, "ada/hello", ROOT)
+        assert (first.finished, state.table.repository("ada/hello")) == (False, None)
+        assert first.stays is not None
+        assert "Send the same request again" in first.stays.en
+        assert state.secrets.get(host_token_name("ada/hello")) == OWNER_TOKEN
+        second = remove_repository(state, "ada/hello", ada, "", ROOT)
+    assert second.finished
+    assert second.stays is not None
+    assert "stays on the git host" in second.stays.en
+    assert (state.table.repository_row("ada/hello"), secrets_left(state)) == (None, [None, None])
+
+
+def test_a_host_that_is_there_again_takes_it_away(
+    state: State, ada: AccessToken, git_host: tuple[str, HostServer]
+) -> None:
+    connect(state, ada, git_host, OWNER_TOKEN)
+    with git_host[1].away():
+        assert not remove_repository(state, "ada/hello", ada, "ada/hello", ROOT).finished
+    assert remove_repository(state, "ada/hello", ada, "", ROOT) == Removed(finished=True)
+    assert (git_host[1].hooks, secrets_left(state)) == ({}, [None, None])
+
+
+def test_a_webhook_that_was_entered_by_hand_is_named(
+    state: State, ada: AccessToken, git_host: tuple[str, HostServer]
+) -> None:
+    connect(state, ada, git_host, "")
+    removed = remove_repository(state, "ada/hello", ada, "ada/hello", ROOT)
+    assert removed.finished
+    assert removed.stays is not None
+    assert f"/hooks/{git_host[0]}/ada/hello" in removed.stays.en
+
+
 URL = f"https://git-codecommit.{REGION}.amazonaws.com/v1/repos/hello"
 DETAIL = {
     "event": "referenceUpdated",
@@ -145,7 +213,7 @@ def test_only_an_operator_connects_codecommit(state: State, ada: AccessToken, op
 
 def test_an_address_that_is_free_again_may_be_connected(state: State, operator: AccessToken) -> None:
     create_repository(state, operator, NewRepository(name="ada/hello", clone_url=URL), ROOT)
-    assert remove_repository(state, "ada/hello", operator, "ada/hello")
+    assert remove_repository(state, "ada/hello", operator, "ada/hello", ROOT) == Removed(finished=True)
     create_repository(state, operator, NewRepository(name="ada/again", clone_url=URL), ROOT)
     assert receive_event(state, EVENT, NOW).kind == "push"
     assert state.table.pushes_of("ada/again").rows

@@ -79,7 +79,7 @@ def test_a_removed_one_is_in_no_list(state: State, ada: AccessToken) -> None:
     state.table.create_repository(make_repository(visibility=Visibility.PUBLIC, members=members))
     assert len(places(state)) == MAX_MEMBERS + 1
     assert (found(state, "u7"), found_public(state)) == ([NAME], [NAME])
-    assert remove_repository(state, NAME, ada, NAME)
+    assert remove_repository(state, NAME, ada, NAME, "https://t.example").finished
     assert places(state) == set()
 
 

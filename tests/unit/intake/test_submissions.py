@@ -61,7 +61,8 @@ def test_who_may_not(state: State, project: Repository, reader: AccessToken, str
     for token, error in ((None, Unauthenticated), (reader, Forbidden), (stranger, NotFound)):
         with pytest.raises(error):
             submit_run(state, "ada/lenet5", token, wanted())
-    state.table.put_repository(make_repository(visibility=Visibility.PUBLIC))
+    public = {"visibility": Visibility.PUBLIC}
+    state.table.change_repository("ada/lenet5", lambda known: known.model_copy(update=public))
     with pytest.raises(Forbidden):
         submit_run(state, "ada/lenet5", stranger, wanted())
     assert state.table.runs_of("ada/lenet5").rows == []

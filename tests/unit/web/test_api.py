@@ -259,7 +259,9 @@ def test_a_repository_is_changed_and_removed(send: Send, project: str) -> None:
     assert (asked.status, asked.json["code"]) == (409, "confirmation_needed")
     assert "永久删除" in asked.json["message"]
     assert asked.json["details"]["lost"]["runs"] == 0
-    assert send("DELETE", place, query="confirm=ada/lenet5").json == {"finished": True}
+    removed = send("DELETE", place, query="confirm=ada/lenet5", **{"accept-language": "zh"}).json
+    assert removed["finished"]
+    assert "手动添加 Webhook" in removed["stays"]
     assert send("GET", place).status == 404
 
 

@@ -169,6 +169,14 @@ class GitHost(ABC):
         """
         return False
 
+    def remove_webhook(self, repository: Repository, token: str, address: str) -> None:  # noqa: B027 - where none was made
+        """Take away the webhooks that go to `address`, and nothing else; whether there were any does not matter.
+
+        Raises:
+            HostRefusedError: the token may not do that.
+            HostUnavailableError: it could not be reached now, or it took too long.
+        """
+
     def compare_address(self, repository: Repository, base: str, head: str) -> str | None:
         """The page that shows what changed from the commit `base` to `head`; None where the host has none."""
         page = repository.clone_url.removesuffix(".git")

@@ -37,7 +37,7 @@ from trainyard.hosts.deliveries import (
     wrong_signature,
 )
 from trainyard.hosts.requests import get_json, send_json
-from trainyard.hosts.webhooks import ensure_webhook
+from trainyard.hosts.webhooks import ensure_webhook, remove_webhooks
 from trainyard.model.repository import Repository
 
 
@@ -87,6 +87,9 @@ class GitHub(GitHost):
         hooks = f"{_api(repository)}/hooks"
         ensure_webhook(hooks, hook, _authorization(token), ("config", "url"), update="PATCH")
         return True
+
+    def remove_webhook(self, repository: Repository, token: str, address: str) -> None:
+        remove_webhooks(f"{_api(repository)}/hooks", address, _authorization(token), ("config", "url"))
 
 
 def _api(repository: Repository) -> str:

@@ -40,7 +40,7 @@ from trainyard.hosts.deliveries import (
 )
 from trainyard.hosts.requests import get_json, send_json
 from trainyard.hosts.standard_webhooks import SIGNING_KEY, key_of, new_signing_key, signature
-from trainyard.hosts.webhooks import ensure_webhook
+from trainyard.hosts.webhooks import ensure_webhook, remove_webhooks
 from trainyard.model.repository import Repository
 
 _TOLERANCE_SECONDS = 300
@@ -101,6 +101,9 @@ class GitLab(GitHost):
         if not (secret.startswith(SIGNING_KEY) and self._ensure(repository, token, hook | {"signing_token": secret})):
             self._ensure(repository, token, hook | {"token": secret})
         return True
+
+    def remove_webhook(self, repository: Repository, token: str, address: str) -> None:
+        remove_webhooks(f"{_api(repository)}/hooks", address, _authorization(token), ("url",))
 
     def _ensure(self, repository: Repository, token: str, hook: dict[str, Any]) -> bool:
         """Whether it will be signed."""

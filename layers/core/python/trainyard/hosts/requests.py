@@ -50,6 +50,7 @@ def send_json(
     *,
     method: str = "POST",
     query: str = "",
+    tries: int = TRIES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Any:
     """Send `payload` (None: nothing) and return the JSON answer, None where it has none that can be read.
@@ -65,12 +66,13 @@ def send_json(
     if payload is not None:
         sent["Content-Type"] = "application/json"
     body = b"" if payload is None else json.dumps(payload).encode()
-    return _json_or_none(send(url, body, sent, method=method, query=query, largest=_ANSWER_BYTES, sleep=sleep).body)
+    reply = send(url, body, sent, method=method, query=query, largest=_ANSWER_BYTES, tries=tries, sleep=sleep)
+    return _json_or_none(reply.body)
 
 
-def get_json(url: str, headers: Mapping[str, str], query: str = "") -> Any:
+def get_json(url: str, headers: Mapping[str, str], query: str = "", tries: int = TRIES) -> Any:
     """The JSON answer to a GET; like `send_json`."""
-    return send_json(url, None, headers, method="GET", query=query)
+    return send_json(url, None, headers, method="GET", query=query, tries=tries)
 
 
 def send(

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from trainyard.intake.permissions import owned_repository, require_scope
+from trainyard.intake.webhook_removal import remove_webhook
 from trainyard.model import lifecycle
 from trainyard.model.errors import Conflict
 from trainyard.model.repository import FULL_NAME, AccessToken, Repository, Scope
@@ -37,13 +38,26 @@ class Loss:
     stored_bytes: int
 
 
+@dataclass(frozen=True)
+class Removed:
+    finished: bool
+    """False: it is hidden, and there is more to do than there was time for, or its host was away. Ask again."""
+    stays: Text | None = None
+    """What is left on its git host, and what to do about it."""
+
+
 def remove_repository(
-    state: State, full_name: str, token: AccessToken | None, confirmed: str, clock: Callable[[], float] = time.monotonic
-) -> bool:
-    """Hide the repository, then remove everything that belongs to it. False if time ran out: ask again to finish.
+    state: State,
+    full_name: str,
+    token: AccessToken | None,
+    confirmed: str,
+    public_url: str,
+    clock: Callable[[], float] = time.monotonic,
+) -> Removed:
+    """Hide the repository, then remove everything that belongs to it, its webhook on the host included.
 
     `confirmed`: the full name once more; without it nothing happens and the error tells what would be lost. A
-    repository on a host of its own stays there; only what is kept here goes.
+    repository on a host of its own stays there; what is kept here goes. `public_url`: see `remove_webhook`.
 
     Raises:
         Unauthenticated, NotFound, Forbidden: see `owned_repository`.
@@ -51,17 +65,23 @@ def remove_repository(
     """
     deadline = clock() + SECONDS
     repository = _unfinished(state, full_name, token) or owned_repository(state.table, full_name, token)
-    if repository.removed_at is None:
+    is_first_try = repository.removed_at is None
+    if is_first_try:
         _refuse_while_active(state, repository)
         if confirmed != repository.full_name:
             raise _unconfirmed(state, repository)
         at = datetime.now(UTC)
         state.table.change_repository(full_name, lambda known: known.model_copy(update={"removed_at": at}))
+    left = remove_webhook(state, repository, public_url, is_first_try=is_first_try)
+    if not left.try_again:
+        _forget_secrets(state, repository)
     for _ in _steps(state, repository):
         if clock() > deadline:
-            return False
+            return Removed(finished=False, stays=left.told)
+    if left.try_again:
+        return Removed(finished=False, stays=left.told)
     state.table.delete_repository(full_name)
-    return True
+    return Removed(finished=True, stays=left.told)
 
 
 def what_is_lost(state: State, repository: Repository) -> Loss:
@@ -103,9 +123,9 @@ def _unconfirmed(state: State, repository: Repository) -> Conflict:
     return Conflict(
         Text(
             en=f"This would remove {name} for good: {loss.runs} runs with their logs and outputs, {loss.stored_files} "
-            f"stored files ({size}), its webhook and tokens here. To do it, repeat with ?confirm={name}.",
+            f"stored files ({size}), its webhook and tokens. To do it, repeat with ?confirm={name}.",
             zh=f"此操作会永久删除 {name}：{loss.runs} 个训练及其日志和输出、{loss.stored_files} 个存储文件（{size}），"
-            f"以及此处的 Webhook 和令牌。确认删除请加上 ?confirm={name} 重新请求。",
+            f"以及 Webhook 和令牌。确认删除请加上 ?confirm={name} 重新请求。",
         ),
         code="confirmation_needed",
         details={"lost": asdict(loss), "confirm": name},
@@ -115,8 +135,6 @@ def _unconfirmed(state: State, repository: Repository) -> Conflict:
 def _steps(state: State, repository: Repository) -> Iterator[None]:
     """Everything, a piece at a time; each may be done twice."""
     name, now = repository.full_name, datetime.now(UTC)
-    _forget_secrets(state, repository)
-    yield
     for lock in _rows(lambda cursor: state.table.locks_of(name, 100, cursor)):
         state.table.delete_lock(lock)
         yield

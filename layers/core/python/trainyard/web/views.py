@@ -144,7 +144,8 @@ class MadeRepository(BaseModel):
 
 
 class Removal(BaseModel):
-    finished: bool = Field(description="False: it is hidden, and there was more to remove than time. Ask again.")
+    finished: bool = Field(description="False: it is hidden, and something is still to be removed. Ask again.")
+    stays: str | None = Field(description="What is left on its git host, and what to do about it.")
 
 
 class StorageView(BaseModel):

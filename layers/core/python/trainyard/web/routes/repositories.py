@@ -80,8 +80,11 @@ def edit_repository(call: Call) -> Answer:
 @route("DELETE", "/v1/repositories/{owner}/{name}", gives=Removal, query=(_CONFIRM,))
 @route("DELETE", "/v1/projects/{owner}/{name}", gives=Removal, query=(_CONFIRM,))
 def delete_repository(call: Call) -> Answer:
-    finished = remove_repository(call.state, call.repository, call.token, call.request.query.get("confirm", ""))
-    return Answer(200, {"finished": finished})
+    """Remove it with its runs and stored files. What lies on a git host of its own stays there, without its webhook."""
+    request = call.request
+    confirmed = request.query.get("confirm", "")
+    removed = remove_repository(call.state, call.repository, call.token, confirmed, request.public_url)
+    return Answer(200, in_language({"finished": removed.finished, "stays": removed.stays}, call.language))
 
 
 @route("PUT", "/v1/repositories/{owner}/{name}/members/{user}", gives=RepositoryView)
