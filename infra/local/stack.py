@@ -55,8 +55,8 @@ class Addresses:
 class Stack:
     """`with Stack("demo") as stack: stack.addresses.api ...`.
 
-    `keep`: the state is kept for the next start. `enforce_iam`: functions may do only what their roles allow. `tell`
-    is called with a line about each step. One process at a time may hold the stack of a name (Conflict otherwise).
+    `keep`: the state is kept for the next start. `tell` is called with a line about each step. One process at a time
+    may hold the stack of a name (Conflict otherwise).
     """
 
     addresses: Addresses
@@ -68,7 +68,6 @@ class Stack:
         *,
         home: Path = HOME,
         keep: bool = True,
-        enforce_iam: bool = False,
         ascend: bool | Path = False,
         parameters: dict[str, str] | None = None,
         tell: Callable[[str], None] = lambda _line: None,
@@ -80,7 +79,7 @@ class Stack:
         self._ascend = ascend
         self._parameters = parameters or {}
         self._tell = tell
-        self._emulator = Emulator(self.folder / "emulator", keep=keep, enforce_iam=enforce_iam)
+        self._emulator = Emulator(self.folder / "emulator", keep=keep)
         self._children: dict[str, Child] = {}
         self._lock: TextIO | None = None
 

@@ -55,7 +55,8 @@ def install(root: Path, cache: Path, extras: tuple[str, ...]) -> Path:
     """The folder they are installed in; made once for a lock file and an interpreter."""
     lock = (root / "uv.lock").read_bytes() + (root / "pyproject.toml").read_bytes()
     identity = repr((hashlib.sha256(lock).hexdigest(), extras, sys.version, sys.platform))
-    folder = cache / "dependencies" / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    # Resolved: its path is written into what is made, and a link may not live as long.
+    folder = cache.resolve() / "dependencies" / hashlib.sha256(identity.encode()).hexdigest()[:16]
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:

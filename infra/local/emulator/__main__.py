@@ -29,7 +29,7 @@ def main() -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     # All of it must be set before the emulator is imported: it reads its settings at import.
-    os.environ.update(settings(options.state, port, api_port, keep=options.keep, enforce_iam=options.enforce_iam))
+    os.environ.update(settings(options.state, port, api_port, keep=options.keep))
     sys.executable = str(_bare_interpreter(options.state))
     _raise_file_limit()
     try:
@@ -47,7 +47,6 @@ def _options() -> argparse.Namespace:
         "--api-port", type=int, default=0, help="front door of the HTTP API; 0: as before, or a free one"
     )
     parser.add_argument("--keep", action="store_true", help="save the state at the end and load it at the start")
-    parser.add_argument("--enforce-iam", action="store_true", help="refuse calls that a function's role does not allow")
     options = parser.parse_args()
     options.state = options.state.resolve()
     return options
@@ -101,9 +100,11 @@ def _serve(state: Path, endpoint: socket.socket, api: socket.socket) -> None:
     from infra.local.emulator.batching_window import keep_batching_windows
     from infra.local.emulator.gateway import Gateway
     from infra.local.emulator.nested_stacks import remember_attributes
+    from infra.local.emulator.rule_arns import name_rules_as_aws
 
     remember_attributes()
     keep_batching_windows()
+    name_rules_as_aws()
     port, api_port = endpoint.getsockname()[1], api.getsockname()[1]
 
     def ready() -> None:

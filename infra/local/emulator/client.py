@@ -19,15 +19,15 @@ CONTROL_SECONDS = 5.0
 
 
 class Emulator:
-    """AWS on loopback in a process of its own.
+    """AWS on loopback in a process of its own. Functions may do only what their roles allow.
 
     `state`: folder of all it writes. `keep`: load the state at the start and save it at `stop()`; a second start takes
-    the same ports again if they are free. `enforce_iam`: functions may do only what their roles allow.
+    the same ports again if they are free.
     """
 
-    def __init__(self, state: Path, *, keep: bool = False, enforce_iam: bool = False) -> None:
+    def __init__(self, state: Path, *, keep: bool = False) -> None:
         argv = [sys.executable, "-m", "infra.local.emulator", "--state", str(state)]
-        argv += ["--keep"] * keep + ["--enforce-iam"] * enforce_iam
+        argv += ["--keep"] * keep
         self._child = Child("emulator", argv, log=state / "emulator.log", environment=_environment(), cwd=ROOT)
         self.endpoint = ""
         self.api = ""

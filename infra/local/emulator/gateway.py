@@ -1,4 +1,4 @@
-"""What stands before the emulator: a note of every call, and a front door to the deployed HTTP API.
+"""What stands before the emulator: a note of every call, a check that it lacks, a front door to the deployed HTTP API.
 
 The emulator serves an API under `/_aws/execute-api/<id>/<stage>/...`. On AWS it has an address of its own, and pages,
 cookies and redirects rely on that, so here it gets its own port.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.emulator.calls import CallLog, MadeCall, identify, is_described_by_its_body, sent_by
+from infra.local.emulator.presigned import REFUSAL, has_unsigned_headers
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -78,10 +79,14 @@ class Gateway:
 
     async def _note(self, scope: Message, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        query = scope["query_string"].decode("latin-1")
+        if has_unsigned_headers(query, headers):
+            await _respond(send, 403, REFUSAL, b"application/xml")
+            return
         body = b""
         if is_described_by_its_body(headers):  # it must then be handed on
             body, receive = await _read_ahead(receive)
-        call = identify(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, body)
+        call = identify(scope["method"], scope["path"], query, headers, body)
         if call is None:
             await self._emulator(scope, receive, send)
             return
@@ -113,7 +118,10 @@ async def _read_ahead(receive: Receive) -> tuple[bytes, Receive]:
     return body, again
 
 
-async def _respond(send: Send, status: int, body: dict[str, Any]) -> None:
-    headers = [(b"content-type", b"application/json")]
+async def _respond(
+    send: Send, status: int, body: dict[str, Any] | bytes, content_type: bytes = b"application/json"
+) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = [(b"content-type", content_type), (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+    await send({"type": "http.response.body", "body": content})

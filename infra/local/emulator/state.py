@@ -19,7 +19,7 @@ CREDENTIALS = {
 }
 
 
-def settings(state: Path, port: int, api_port: int, *, keep: bool, enforce_iam: bool) -> dict[str, str]:
+def settings(state: Path, port: int, api_port: int, *, keep: bool) -> dict[str, str]:
     """The environment the emulator is imported in; its functions inherit it. Remembers the ports."""
     _move_addresses(state, port)
     _rewind_streams(state)
@@ -39,7 +39,7 @@ def settings(state: Path, port: int, api_port: int, *, keep: bool, enforce_iam: 
         "STATE_DIR": str(state / "services"),
         "S3_PERSIST": "1" if keep else "0",
         "S3_DATA_DIR": str(state / "s3"),
-        "AUTH": "true" if enforce_iam else "false",
+        "AUTH": "true",  # roles, signatures and the time of presigned addresses hold as on AWS
         # A training run is one of few at a time here; AWS's own limit would let a burst take the machine.
         "LAMBDA_ACCOUNT_CONCURRENCY": "32",
     }

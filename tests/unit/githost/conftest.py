@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unit.githost.little_stack import LittleStack, Person, emulated_aws, little_stack
+from unit.githost.little_stack import LittleStack, Person, little_stack
+
+from infra.local.emulator.client import Emulator
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[str]:
-    with emulated_aws() as endpoint:
-        yield endpoint
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with Emulator(tmp_path_factory.mktemp("emulator")) as emulator:
+        yield emulator.endpoint
 
 
 @pytest.fixture

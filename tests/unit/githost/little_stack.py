@@ -1,4 +1,4 @@
-"""The smallest stack that git and git-lfs can talk to: emulated AWS, the host, the LFS function, S3's own checks."""
+"""The smallest stack that git and git-lfs can talk to: emulated AWS with S3's own checks, the host, the LFS function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from botocore.config import Config
 
 from infra.local.githost.host import Host, open_host
 from infra.local.githost.repositories import NewRepository
-from infra.local.githost.s3_gate import S3Gate
 from trainyard.lfs.batch import handle_lfs
 from trainyard.lfs.quota import Quota
 from trainyard.model.repository import Repository, RepositoryKind, Scope
@@ -31,7 +30,6 @@ from trainyard.store.objects import Objects
 from trainyard.store.secrets import Secrets
 from trainyard.store.table import Table
 
-BUCKET = "objects"
 GIT_SECONDS = 120
 
 
@@ -59,19 +57,6 @@ def stop_waitress(server: Any, thread: threading.Thread) -> None:
     assert not thread.is_alive()
 
 
-@contextmanager
-def emulated_aws() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.stop()
-
-
 def client(service: str, endpoint: str) -> Any:
     return boto3.client(
         service,
@@ -83,7 +68,7 @@ def client(service: str, endpoint: str) -> Any:
     )
 
 
-def make_state(endpoint: str, s3_endpoint: str, name: str) -> State:
+def make_state(endpoint: str, name: str) -> State:
     """A state of its own (table, bucket, prefix) on the emulator."""
     dynamodb = client("dynamodb", endpoint)
     indexed = [{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "project", "sort")]
@@ -106,7 +91,7 @@ def make_state(endpoint: str, s3_endpoint: str, name: str) -> State:
     client("s3", endpoint).create_bucket(Bucket=name)
     return State(
         Table(name, dynamodb),
-        Objects(name, client("s3", s3_endpoint)),
+        Objects(name, client("s3", endpoint)),
         Secrets(f"/{name}", client("ssm", endpoint)),
         Bus(""),
     )
@@ -186,21 +171,17 @@ class LittleStack:
 
 
 @contextmanager
-def little_stack(
-    root: Path, aws: str, name: str, quota: int = 0, s3_endpoint: str | None = None
-) -> Iterator[LittleStack]:
-    """`s3_endpoint`: where presigned addresses lead to, otherwise through a gate with S3's checks."""
-    with served(S3Gate(aws)) as gate:
-        state = make_state(aws, s3_endpoint or gate, name)
-        api = Api(state, Quota(state.objects, quota))
-        with served(api) as api_address:
-            host = open_host(root, 0, api_address, state.table, state.secrets)
-            thread = threading.Thread(target=host.run)
-            thread.start()
-            try:
-                yield LittleStack(state, host, api, api_address, root)
-            finally:
-                stop_waitress(host._server, thread)
+def little_stack(root: Path, aws: str, name: str, quota: int = 0) -> Iterator[LittleStack]:
+    state = make_state(aws, name)
+    api = Api(state, Quota(state.objects, quota))
+    with served(api) as api_address:
+        host = open_host(root, 0, api_address, state.table, state.secrets)
+        thread = threading.Thread(target=host.run)
+        thread.start()
+        try:
+            yield LittleStack(state, host, api, api_address, root)
+        finally:
+            stop_waitress(host._server, thread)
 
 
 class Person:

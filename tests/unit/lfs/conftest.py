@@ -1,25 +1,3 @@
-from __future__ import annotations
+"""The same little stack as the git host's tests."""
 
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from unit.githost.little_stack import LittleStack, Person, emulated_aws, little_stack
-
-
-@pytest.fixture(scope="session")
-def aws() -> Iterator[str]:
-    with emulated_aws() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def stack(aws: str, tmp_path: Path) -> Iterator[LittleStack]:
-    with little_stack(tmp_path / "host", aws, f"t{uuid.uuid4().hex[:12]}") as running:
-        yield running
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Person:
-    return Person(tmp_path / "home")
+from unit.githost.conftest import aws, person, stack  # noqa: F401 - fixtures

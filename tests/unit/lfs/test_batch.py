@@ -27,7 +27,7 @@ OTHER = hashlib.sha256(b"other").hexdigest()
 @pytest.fixture(scope="module")
 def state(aws: str) -> State:
     """Ada's public and private model, and her project."""
-    made = make_state(aws, aws, f"t{uuid.uuid4().hex[:12]}")
+    made = make_state(aws, f"t{uuid.uuid4().hex[:12]}")
     for name, kind, visibility in (
         ("ada/open", RepositoryKind.MODEL, Visibility.PUBLIC),
         ("ada/secret", RepositoryKind.MODEL, Visibility.PRIVATE),

@@ -36,7 +36,7 @@ class Caller:
 
 @pytest.fixture
 def state(aws: str) -> State:
-    made = make_state(aws, aws, f"t{uuid.uuid4().hex[:12]}")
+    made = make_state(aws, f"t{uuid.uuid4().hex[:12]}")
     made.table.create_repository(
         Repository(
             full_name="ada/model",

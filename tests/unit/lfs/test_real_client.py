@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import time
 import uuid
 from pathlib import Path
 
@@ -28,7 +25,7 @@ def tracked_clone(stack: LittleStack, person: Person, name: str) -> Path:
 large = pytest.mark.skipif("TRAINYARD_LARGE_TESTS" not in os.environ, reason="set TRAINYARD_LARGE_TESTS=1 to run it")
 
 
-@pytest.mark.parametrize("count", [250, pytest.param(2000, marks=large)])
+@pytest.mark.parametrize("count", [110, pytest.param(2000, marks=large)])  # git-lfs asks for 100 at a time
 def test_many_files_there_and_back(stack: LittleStack, person: Person, count: int) -> None:
     stack.create("ada/set", RepositoryKind.DATASET)
     work = tracked_clone(stack, person, "ada/set")
@@ -79,26 +76,3 @@ def test_locks_of_others_stop_a_push(stack: LittleStack, person: Person, tmp_pat
     assert "ada" in bob.run("git push", his, expect=1).stderr
     person.run("git lfs unlock a.bin", work)
     bob.run("git push", his)
-
-
-@large
-def test_500_mb_there_and_back(stack: LittleStack, person: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    stack.create("ada/big", RepositoryKind.MODEL)
-    work = tracked_clone(stack, person, "ada/big")
-    with (work / "big.bin").open("wb") as file:
-        for _ in range(500):
-            file.write(os.urandom(1_000_000))
-    person.run("git add . && git commit -q -m big", work)
-    begun = time.monotonic()
-    person.run("git push", work)
-    pushed = time.monotonic()
-    person.run(f"git clone {stack.address('ada/big')} again")
-    cloned = time.monotonic()
-    digests = {
-        hashlib.file_digest((folder / "big.bin").open("rb"), "sha256").hexdigest()
-        for folder in (work, person.home / "again")
-    }
-    assert len(digests) == 1
-    with capsys.disabled():
-        print(f'{{"push_seconds": {pushed - begun:.2f}, "clone_seconds": {cloned - pushed:.2f}}}')
-    shutil.rmtree(person.home)

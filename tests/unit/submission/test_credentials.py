@@ -50,7 +50,7 @@ SECRET_DATA = layout.content_key("demo/secret", "cd" * 32)
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(tmp_path_factory.mktemp("emulator"), enforce_iam=True) as emulator:
+    with Emulator(tmp_path_factory.mktemp("emulator")) as emulator:
         yield emulator
 
 

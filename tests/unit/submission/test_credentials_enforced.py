@@ -25,7 +25,7 @@ OBJECTS = [
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(tmp_path_factory.mktemp("emulator"), enforce_iam=True) as running:
+    with Emulator(tmp_path_factory.mktemp("emulator")) as running:
         s3, iam = running.client("s3"), running.client("iam")
         for bucket in {bucket for bucket, _ in OBJECTS}:
             s3.create_bucket(Bucket=bucket)
