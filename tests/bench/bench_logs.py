@@ -2,16 +2,21 @@
 
 `make bench ONLY=logs`
 
-Prints one JSON object for each figure. `grep -cE` runs over the same bytes right after, as a measure of the machine.
+Prints one JSON object for each figure, the best of three. `grep -cE` runs over the same bytes in between, as a measure
+of the machine, with three patterns: `literal` has one word that every hit must contain, so grep hardly looks at anything
+else; `forms` are the two forms of the metrics that this log does hold; `selection` is what our readers look for to begin
+with, the beginnings of all their forms. In the C locale, where grep is fastest, and `selection` in UTF-8, too.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import tempfile
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -25,6 +30,41 @@ from trainyard.store.objects import ObjectMissingError, StoredObject
 RUN = "run-0123456789abcdefghjkmn"
 LINES = 1_000_000
 CHUNK_LINES = 4000
+TIMES = 3
+
+LITERAL = r"loss(:\[| is )"
+FORMS = (
+    r"epoch: *[0-9]+,? step: *[0-9]+, loss is"
+    r"|Epoch:\[ *[0-9]+/ *[0-9]+\], step:\[ *[0-9]+/ *[0-9]+\], loss:\["
+)
+# Readers look in the same bytes for names and numbers behind each of these; here it is enough that they are there.
+SELECTION = "|".join(
+    (
+        FORMS,
+        r"poch time: *[-+.a-zA-Z0-9_]+ ms, per step time:",
+        r"Eval result: epoch [0-9]+",
+        r"\], Train Loss: \[",
+        r"End of validation the best",
+        r"\], batch: \[ *[0-9]+",
+        r"^Epoch [0-9]+/[0-9]+",
+        r"^ *[0-9]+/[0-9]+ .* - ",
+        r"\{'.*'epoch': ",
+        r"^Epoch [0-9]+: *[0-9]+%\|",
+        r"it/s",
+        r"^ *Epoch +GPU_mem",
+        r": *[0-9]{3}%",
+        r"^ *Class +Images",
+        r"^ +all +[0-9]",
+        r"^\{\"",
+        r"[A-Za-z_)\"' ][:=] {0,4}\[?([A-Za-z][A-Za-z0-9_.]{0,20}\()?[-+]?([0-9.]|[nN][aA][nN]|[iI][nN][fF])",
+    )
+)
+GREPS = {
+    "literal": (LITERAL, "C"),
+    "forms": (FORMS, "C"),
+    "selection": (SELECTION, "C"),
+    "selection_utf8": (SELECTION, "C.UTF-8"),
+}
 
 
 class FolderObjects:
@@ -86,23 +126,36 @@ def main() -> None:
         objects = FolderObjects(folder)
         size = _write_log(folder, objects, LINES)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started, cpu = time.perf_counter(), time.process_time()
-        summary = index_run(objects, RUN)  # type: ignore[arg-type]
-        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-        assert summary.lines == LINES
-        grep = _grep_seconds(folder / "log")
-        report("log.lines", LINES, "lines")
-        report("log.size", size / 1e6, "MB")
-        report("index_run.lines_per_second", LINES / seconds, "lines/s")
-        report("index_run.cpu", cpu, "s")
-        report("grep.lines_per_second", LINES / grep, "lines/s")
-        report("index_run.times_of_grep", seconds / grep, "x")
-        report("index_run.memory_added", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, "MB")
+        took: dict[str, list[float]] = defaultdict(list)
+        for _ in range(TIMES):
+            took["index"].append(_index_seconds(objects))
+            for grep, (pattern, locale) in GREPS.items():
+                took[grep].append(_grep_seconds(folder / "log", pattern, locale))
+        added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    best = {name: min(seconds) for name, seconds in took.items()}
+    report("log.lines", LINES, "lines")
+    report("log.size", size / 1e6, "MB")
+    report("index_run.lines_per_second", LINES / best["index"], "lines/s")
+    for grep in GREPS:
+        report(f"grep.{grep}.lines_per_second", LINES / best[grep], "lines/s")
+        report(f"index_run.times_of_grep.{grep}", best["index"] / best[grep], "x")
+    report("index_run.memory_added", added, "MB")
 
 
-def _grep_seconds(path: Path) -> float:
+def _index_seconds(objects: FolderObjects) -> float:
     started = time.perf_counter()
-    subprocess.run(["grep", "-cE", r"loss(:\[| is )", str(path)], check=True, stdout=subprocess.PIPE)
+    summary = index_run(objects, RUN)  # type: ignore[arg-type]
+    assert summary.lines == LINES
+    return time.perf_counter() - started
+
+
+def _grep_seconds(path: Path, pattern: str, locale: str) -> float:
+    started = time.perf_counter()
+    found = subprocess.run(
+        ["grep", "-cE", pattern, str(path)], check=True, capture_output=True, env={**os.environ, "LC_ALL": locale}
+    )
+    # The same lines as the readers find metrics in: two fifths of all.
+    assert int(found.stdout) == LINES * 2 // 5
     return time.perf_counter() - started
 
 

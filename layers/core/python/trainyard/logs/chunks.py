@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from trainyard.store import layout
 from trainyard.store.objects import Objects
@@ -16,6 +17,8 @@ PIECE_BYTES = 1 << 20
 _AHEAD = 8
 _GZIP = 31
 _LOOK_BACK = 1 << 20
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,14 @@ def _search_from_start(objects: Objects, prefix: str, offset: int) -> Iterator[C
         yield before
 
 
-def fetch(objects: Objects, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, bytes]]:
-    """The chunks with their bytes, in order, a few of them fetched ahead: a long run left tens of thousands."""
-    waiting: deque[tuple[Chunk, Future[bytes]]] = deque()
+def fetch(objects: Objects, chunks: Iterable[Chunk], read: Callable[[bytes], _Read]) -> Iterator[tuple[Chunk, _Read]]:
+    """The chunks with what `read` makes of their bytes, in order, a few of them ahead: a long run leaves tens of
+    thousands. `read` runs in other threads: unpacking holds no other back.
+    """
+    waiting: deque[tuple[Chunk, Future[_Read]]] = deque()
     with ThreadPoolExecutor(_AHEAD) as pool:
         for chunk in chunks:
-            waiting.append((chunk, pool.submit(objects.get, chunk.key)))
+            waiting.append((chunk, pool.submit(lambda key: read(objects.get(key)), chunk.key)))
             if len(waiting) >= _AHEAD:
                 done, data = waiting.popleft()
                 yield done, data.result()

@@ -116,7 +116,7 @@ def index_run(objects: Objects, run_id: str, last_attempt: int | None = None, *,
             archive = _Archive(writer, scanner, finder)
             for number in numbers:
                 archive.begin(number)
-                for chunk, member in fetch(objects, list_chunks(objects, run_id, number)):
+                for chunk, member in fetch(objects, list_chunks(objects, run_id, number), _opened):
                     archive.add(chunk.offset, member)
             index = archive.finish()
         metrics = _metrics(objects, run_id, scanner.finish(), series, only)
@@ -154,14 +154,13 @@ class _Archive:
         self._attempt_start = self._index.bytes
         self._index.attempts.append((attempt, self._index.bytes))
 
-    def add(self, offset: int, member: bytes) -> None:
+    def add(self, offset: int, member: _Member) -> None:
         """A chunk that begins `offset` bytes into the attempt."""
         seen = self._index.bytes - self._attempt_start - offset
-        pieces, whole = _first_pieces(member)
-        if whole and seen <= 0:
-            self._append(member, pieces)
+        if member.pieces is not None and seen <= 0:
+            self._append(member.data, member.pieces)
         else:
-            self._add_pieces(_behind(max(seen, 0), _mended(member, offset)))
+            self._add_pieces(_behind(max(seen, 0), _mended(member.data, offset)))
 
     def finish(self) -> LogIndex:
         if not self._index.entries:
@@ -195,19 +194,26 @@ class _Archive:
         self._carry += piece[end:]
 
 
-def _first_pieces(member: bytes) -> tuple[list[bytes], bool]:
-    """What a chunk holds, and whether it is sound and small enough to be taken over as it is."""
+class _Member(NamedTuple):
+    """A chunk as it was shipped."""
+
+    data: bytes
+    pieces: list[bytes] | None
+    """What it holds; None where it is not sound, or too large to be taken over as it is."""
+
+
+def _opened(data: bytes) -> _Member:
     pieces: list[bytes] = []
     size = 0
     try:
-        for piece in unpack(member):
+        for piece in unpack(data):
             pieces.append(piece)
             size += len(piece)
             if size > _LARGEST_MEMBER:
-                return [], False
+                return _Member(data, None)
     except zlib.error:
-        return [], False
-    return pieces, True
+        return _Member(data, None)
+    return _Member(data, pieces)
 
 
 def _mended(member: bytes, offset: int) -> Iterator[bytes]:

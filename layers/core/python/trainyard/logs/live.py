@@ -139,10 +139,10 @@ def _read_chunks(objects: Objects, run_id: str, offset: int, limit: int, attempt
             break
         wanted.append(chunk)
     data = b""
-    for chunk, member in fetch(objects, wanted):
+    for chunk, printed in fetch(objects, wanted, _unpacked):
         if chunk.offset > offset + len(data):
             break
-        data += _unpacked(member)[offset + len(data) - chunk.offset :]
+        data += printed[offset + len(data) - chunk.offset :]
     return data[:limit]
 
 

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice, product
 from operator import gt
-from typing import NamedTuple
 
+from trainyard.logs.kept import KeptSeries
 from trainyard.logs.readers.contract import Row, Table
 from trainyard.logs.series import Sink
-from trainyard.model.metric import MetricGroup, Metrics, Parameter, Point, indexes_to_keep
+from trainyard.model.metric import MetricGroup, Metrics, Parameter
 
 POINTS_KEPT = 4000
 """A longer series is downsampled while it grows; memory and `metrics.json` stay small however long the log is."""
 GROUPS_KEPT = 1000
 SERIES_KEPT = 500
 """Of one group. A script that puts a counter into a metric's name would fill the memory otherwise."""
-# Points of a long series that are thinned, and packed, together.
-_AT_ONCE = 4096
-_FEWEST_KEPT = 5
 
 
 class Recorder:
     """Sorts rows into groups and series."""
 
     def __init__(self, points_kept: int | None = POINTS_KEPT, sink: Sink | None = None) -> None:
-        """`sink` is given every point of the series that become too long, before any is dropped."""
+        """`points_kept` None: every point, at the price of memory. `sink` is given every point of the series that
+        become too long, before any is dropped."""
         self._kept, self._sink = points_kept, sink
-        self._groups: list[tuple[dict[str, Parameter], dict[str, _Series]]] = []
-        self._series: dict[str, _Series] = {}
+        self._groups: list[tuple[dict[str, Parameter], dict[str, KeptSeries]]] = []
+        self._series: dict[str, KeptSeries] = {}
         self._parameters: dict[str, Parameter] = {}
         self._pending: dict[str, Parameter] = {}
         self._epoch: float | None = None
@@ -80,23 +77,13 @@ class Recorder:
 
     def metrics(self) -> Metrics:
         """All groups. Ends the recording: what the sink was not given yet it is given now."""
-        for _, series in self._groups:
-            for one in series.values():
-                one.flush()
-        groups = [
-            MetricGroup(
-                dict(parameters),
-                {name: one.points() for name, one in series.items()},
-                {name: one.count for name, one in series.items() if one.downsampled},
-            )
-            for parameters, series in self._groups
-        ]
+        groups = [_group(parameters, series) for parameters, series in self._groups]
         _tell_apart_by_learning_rate(groups)
         return Metrics(groups)
 
-    def _new_series(self, name: str) -> _Series:
+    def _new_series(self, name: str) -> KeptSeries:
         kept = bool(self._groups) and self._groups[-1][1] is self._series
-        return _Series(self._kept, partial(self._sink, len(self._groups) - 1, name) if self._sink and kept else None)
+        return KeptSeries(self._kept, partial(self._sink, len(self._groups) - 1, name) if self._sink and kept else None)
 
     def _enter(self, epoch: float, source: str) -> None:
         """A new epoch of `source`; where it falls, or stays the same with other parameters, a training ended."""
@@ -117,89 +104,14 @@ class Recorder:
         self._pending = {}
 
 
-class _Series:
-    """Points of one metric, in columns: all of them while they are few, then the extremes of ever longer stretches."""
-
-    __slots__ = ("_dropped", "_full", "_kept", "_pending", "_points", "_sink", "_stretch", "downsampled")
-
-    def __init__(self, kept: int | None, sink: Callable[..., None] | None = None) -> None:
-        self._sink = sink
-        self._kept = sys.maxsize if kept is None else kept
-        self._points = _Columns([], [], [])
-        self._pending = _Columns([], [], [])
-        self._full = self._kept
-        self._stretch = 1
-        self._dropped = 0
-        self.downsampled = False
-
-    def add(self, step: int | None, epoch: float | None, value: float, redrawn: bool) -> None:
-        target = self._pending if self.downsampled else self._points
-        if redrawn and target.values and (target.steps[-1], target.epochs[-1]) == (step, epoch):
-            target.values[-1] = value
-            return
-        target.steps.append(step)
-        target.epochs.append(epoch)
-        target.values.append(value)
-        if len(target.values) >= self._full:
-            self._shrink()
-
-    def extend(self, steps: Sequence[int | None], epochs: Sequence[float | None], values: Sequence[float]) -> None:
-        target = self._pending if self.downsampled else self._points
-        target.steps.extend(steps)
-        target.epochs.extend(epochs)
-        target.values.extend(values)
-        if len(target.values) >= self._full:
-            self._shrink()
-
-    @property
-    def count(self) -> int:
-        """How many points were measured."""
-        return self._dropped + len(self._points.values) + len(self._pending.values)
-
-    def points(self) -> list[Point]:
-        return [Point(*row) for columns in (self._points, self._pending) for row in zip(*columns, strict=True)]
-
-    def flush(self) -> None:
-        """The series is complete: what was not thinned yet is thinned, too."""
-        if self.downsampled:
-            self._thin_pending()
-
-    def _shrink(self) -> None:
-        if self.downsampled:
-            self._thin_pending()
-        elif self._sink:
-            self._sink(*self._points)
-        before = len(self._points.values)
-        while len(self._points.values) >= self._kept:
-            self._points = self._points.thinned(self._kept // 2)
-            self._stretch *= 2
-        self._dropped += before - len(self._points.values)
-        self.downsampled = True
-        self._full = _AT_ONCE
-
-    def _thin_pending(self) -> None:
-        pending, self._pending = self._pending, _Columns([], [], [])
-        if self._sink and pending.values:
-            self._sink(*pending)
-        kept = pending.thinned(max(len(pending.values) // self._stretch, _FEWEST_KEPT))
-        self._points.steps.extend(kept.steps)
-        self._points.epochs.extend(kept.epochs)
-        self._points.values.extend(kept.values)
-        self._dropped += len(pending.values) - len(kept.values)
-
-
-class _Columns(NamedTuple):
-    steps: list[int | None]
-    epochs: list[float | None]
-    values: list[float]
-
-    def thinned(self, limit: int) -> _Columns:
-        indexes = indexes_to_keep(self.values, limit)
-        return _Columns(
-            [self.steps[index] for index in indexes],
-            [self.epochs[index] for index in indexes],
-            [self.values[index] for index in indexes],
-        )
+def _group(parameters: dict[str, Parameter], series: Mapping[str, KeptSeries]) -> MetricGroup:
+    for one in series.values():
+        one.flush()
+    return MetricGroup(
+        dict(parameters),
+        {name: one.points() for name, one in series.items()},
+        {name: one.count for name, one in series.items() if one.downsampled},
+    )
 
 
 def _tell_apart_by_learning_rate(groups: list[MetricGroup]) -> None:

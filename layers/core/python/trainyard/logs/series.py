@@ -10,8 +10,9 @@ import json
 import math
 import zlib
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -26,6 +27,10 @@ _BYTES_PER_POINT = 24
 
 Sink = Callable[[int, str, Sequence[int | None], Sequence[float | None], Sequence[float]], None]
 """Takes the next points of a series: number of its group, its name, steps, epochs, values."""
+
+
+_Key = tuple[str, int, str]
+"""Of a series: its source, the number of its group there, its name."""
 
 
 class Block(NamedTuple):
@@ -44,8 +49,11 @@ class SeriesArchive(AbstractContextManager["SeriesArchive"]):
 
     def __init__(self, objects: Objects, run_id: str) -> None:
         self._writer = objects.writer(layout.series_key(run_id))
+        # Packing holds nothing else back, so it goes on beside the reading of the log.
+        self._pool = ThreadPoolExecutor(1)
+        self._packing: deque[tuple[_Key, int, Future[bytes]]] = deque()
         self._offset = 0
-        self._blocks: dict[tuple[str, int, str], list[Block]] = {}
+        self._blocks: dict[_Key, list[Block]] = {}
 
     def sink(self, source: str) -> Sink:
         """For the series of one source: the log, or one of the files that the run left."""
@@ -57,7 +65,10 @@ class SeriesArchive(AbstractContextManager["SeriesArchive"]):
             epochs: Sequence[float | None],
             values: Sequence[float],
         ) -> None:
-            self._add((source, group, name), _packed(steps, epochs, values), len(values))
+            data = _columns(steps, epochs, values)
+            self._packing.append(((source, group, name), len(values), self._pool.submit(zlib.compress, data, 1)))
+            if len(self._packing) > _AT_ONCE:
+                self._add(*self._packing.popleft())
 
         return take
 
@@ -66,6 +77,8 @@ class SeriesArchive(AbstractContextManager["SeriesArchive"]):
 
         Sources are merged without copying their lists of points, so the list tells which source a series is of.
         """
+        while self._packing:
+            self._add(*self._packing.popleft())
         origins = {
             id(points): (source, number, name)
             for source, one in sources.items()
@@ -82,7 +95,8 @@ class SeriesArchive(AbstractContextManager["SeriesArchive"]):
         ]
         return json.dumps({"version": 1, "groups": groups}, separators=(",", ":")).encode() if any(groups) else None
 
-    def _add(self, series: tuple[str, int, str], data: bytes, count: int) -> None:
+    def _add(self, series: _Key, count: int, packing: Future[bytes]) -> None:
+        data = packing.result()
         blocks = self._blocks.setdefault(series, [])
         first = blocks[-1].first + blocks[-1].points if blocks else 0
         blocks.append(Block(self._offset, len(data), first, count))
@@ -96,6 +110,7 @@ class SeriesArchive(AbstractContextManager["SeriesArchive"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._pool.shutdown(cancel_futures=True)
         if self._blocks or kind is not None:
             self._writer.__exit__(kind, error, trace)
 
@@ -124,9 +139,9 @@ def _read(objects: Objects, key: str, block: Block) -> list[Point]:
     return list(_unpacked(objects.get_range(key, block.offset, block.offset + block.size)))
 
 
-def _packed(steps: Sequence[int | None], epochs: Sequence[float | None], values: Sequence[float]) -> bytes:
+def _columns(steps: Sequence[int | None], epochs: Sequence[float | None], values: Sequence[float]) -> bytes:
     columns = (_column("q", steps, _NO_STEP), _column("d", epochs, math.nan), array("d", values))
-    return zlib.compress(b"".join(column.tobytes() for column in columns), 1)
+    return b"".join(column.tobytes() for column in columns)
 
 
 def _column(kind: Any, numbers: Sequence[Any], absent: float) -> array[Any]:

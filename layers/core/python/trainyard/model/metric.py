@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import add, indexOf
 from typing import Any, NamedTuple
 
 Parameter = str | int | float | bool
@@ -113,16 +114,16 @@ def indexes_to_keep(values: Sequence[float], limit: int) -> list[int]:
     last = len(values) - 1
     size = -(-(last - 1) // max(1, (limit - 2) // 3))
     kept = {0, last}
+    starts = range(1, last, size)
     # The sum tells at once that all of them are numbers, as nearly always.
-    extremes = _extremes_with_nan if math.isnan(sum(values)) else _extremes
-    for start in range(1, last, size):
-        kept.update(extremes(values, start, min(start + size, last)))
+    if math.isnan(sum(values)):
+        for start in starts:
+            kept.update(_extremes_with_nan(values, start, min(start + size, last)))
+    else:
+        stretches = [values[start : start + size] for start in starts[:-1]] + [values[starts[-1] : last]]
+        for extreme in (min, max):
+            kept.update(map(add, starts, map(indexOf, stretches, map(extreme, stretches))))
     return sorted(kept)
-
-
-def _extremes(values: Sequence[float], start: int, end: int) -> Iterable[int]:
-    stretch = values[start:end]
-    return start + stretch.index(min(stretch)), start + stretch.index(max(stretch))
 
 
 def _extremes_with_nan(values: Sequence[float], start: int, end: int) -> Iterable[int]:
