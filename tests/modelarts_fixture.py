@@ -7,13 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from infra.local.modelarts.server import ModelArtsServer
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus, SubmissionRefusedError
-from trainyard.compute.modelarts.backend import ModelArts, is_homeward, run_of_carrier
+from trainyard.compute.modelarts.backend import ModelArts, errand_of_carrier, run_of_carrier
 from trainyard.compute.modelarts.client import ModelArtsClient
 from trainyard.compute.modelarts.credentials import Credentials
 from trainyard.compute.modelarts.place import Place
@@ -77,7 +77,9 @@ class Carriers(ComputeBackend):
         job = Job(backend=self.name, id=f"carrier-{len(self.submitted)}", queue=request.queue)
         if request.run_id in self.jobs:
             return job
-        self.jobs[request.run_id] = JobStatus(job=job, run_id=request.run_id, attempt=1, phase=JobPhase.RUNNING)
+        self.jobs[request.run_id] = JobStatus(
+            job=job, run_id=request.run_id, attempt=1, phase=JobPhase.RUNNING, started_at=datetime.now(UTC)
+        )
         thread = threading.Thread(target=self._run, args=(request,), daemon=True)
         self.threads.append(thread)
         thread.start()
@@ -151,7 +153,7 @@ def backend(folder: Path) -> Iterator[tuple[ModelArtsServer, ModelArts, Carriers
     with modelarts(folder) as server:
 
         def carry(request: JobRequest) -> None:
-            if not is_homeward(request.run_id):
+            if not errand_of_carrier(request.run_id):
                 program = request.environment.get("PROGRAM", "ok")
                 timeout = request.timeout if request.timeout < timedelta(minutes=2) else timedelta(hours=1)
                 body = job_body(run_of_carrier(request.run_id), program, timeout=timeout.total_seconds())

@@ -75,6 +75,21 @@ class TestModelArts(BackendContract):
         status = self.ended(self.made, self.made.submit(self.request("run-nothome", "ok")))
         assert (status.phase, status.end, status.reason) == (JobPhase.FAILED, JobEnd.NOT_FETCHED, "OBS is away")
 
+    def test_what_was_brought_for_nothing_is_removed_once(self) -> None:
+        self.carriers._carry = lambda request: 1 / 0 if request.run_id == "run-vain" else None
+        job = self.made.submit(self.request("run-vain", "ok"))
+        assert self.ended(self.made, job).phase is JobPhase.FAILED
+        self.made.attend(job)
+        assert [one.run_id for one in self.carriers.submitted] == ["run-vain", "run-vain-clear"]
+
+    def test_where_nothing_was_brought_nothing_is_removed(self) -> None:
+        self.carriers._carry = lambda request: None
+        job = self.made.submit(self.request("run-idle", "ok"))
+        never = {"phase": JobPhase.FAILED, "end": JobEnd.STOPPED, "started_at": None}
+        self.carriers.jobs["run-idle"] = self.carriers.jobs["run-idle"].model_copy(update=never)
+        assert self.ended(self.made, job).end is JobEnd.STOPPED
+        assert [one.run_id for one in self.carriers.submitted] == ["run-idle"]
+
     def test_looking_alone_begins_nothing(self) -> None:
         job = self.made.submit(self.request("run-look", "ok"))
         training = self.wait_for_training("run-look")

@@ -201,3 +201,111 @@ def test_the_engine_is_the_catalogues(s3: Any, server: ModelArtsServer, tmp_path
     body = next(body for name, body in server.requests if name == "create")
     assert body["algorithm"]["engine"]["engine_version"] == ENGINE
     assert body["spec"]["resource"]["flavor_id"] == "modelarts.kat1.xlarge.public"
+
+
+def left(rig: Rig) -> list[str]:
+    return [entry.key for entry in rig.obs.find("")]
+
+
+@pytest.mark.parametrize("script", [SCRIPT, "raise ValueError('too much')"])
+def test_once_all_is_at_home_nothing_is_left_in_obs(
+    s3: Any, server: ModelArtsServer, tmp_path: Path, script: str
+) -> None:
+    rig = Rig(s3, server, tmp_path, script, hyperparameters={"epochs": 3})
+    rig.obs.put("trainyard/run-12/code/train.py", b"another run's")
+    rig.send()
+    rig.await_end()
+    rig.carrier("batch-2").fetch()
+    assert left(rig) == ["trainyard/run-12/code/train.py"]
+    result, log = rig.result(), rig.log()
+    assert rig.carrier("batch-2").fetch() == 0, "the same again"
+    assert (rig.result(), rig.log()) == (result, log)
+
+
+def test_what_a_stopped_script_left_comes_home_and_goes(s3: Any, server: ModelArtsServer, tmp_path: Path) -> None:
+    script = SCRIPT + "print('waiting', flush=True)\nimport time; time.sleep(60)"
+    rig = Rig(s3, server, tmp_path, script, hyperparameters={"epochs": 3})
+    rig.send()
+    job = server.jobs.named_like(RUN)[0]
+    deadline = time.monotonic() + 20
+    while not job.container.log.exists() or b"waiting" not in job.container.log.read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    server.jobs.stop(job)
+    rig.await_end()
+    rig.carrier("batch-2").fetch()
+    assert rig.result().ending is Ending.STOPPED
+    assert [file.path for file in rig.result().outputs] == ["model/a.ckpt"]
+    assert left(rig) == []
+
+
+def test_a_clearing_that_was_interrupted_is_finished_and_changes_nothing(
+    s3: Any, server: ModelArtsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(s3, server, tmp_path, SCRIPT, hyperparameters={"epochs": 3})
+    rig.send()
+    rig.await_end()
+    delete = Objects.delete_one
+
+    def fail_at_the_log(objects: Objects, key: str) -> None:
+        if "/log/" in key:
+            raise OSError("the machine goes away")
+        delete(objects, key)
+
+    monkeypatch.setattr(Objects, "delete_one", fail_at_the_log)
+    with pytest.raises(OSError, match="goes away"):
+        rig.carrier("batch-2").fetch()
+    assert left(rig)
+    result = rig.result()
+    monkeypatch.setattr(Objects, "delete_one", delete)
+    assert rig.carrier("batch-2").fetch() == 0
+    assert rig.result() == result
+    assert [file.path for file in result.outputs] == ["model/a.ckpt"]
+    assert left(rig) == []
+
+
+def test_nothing_is_removed_before_it_is_home(
+    s3: Any, server: ModelArtsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(s3, server, tmp_path, SCRIPT, hyperparameters={"epochs": 3})
+    rig.send()
+    rig.await_end()
+    before = left(rig)
+    find = Objects.find
+
+    def without_outputs(objects: Objects, prefix: str, *others: Any, **more: Any) -> Any:
+        return iter(()) if prefix == layout.output_prefix(RUN) else find(objects, prefix, *others, **more)
+
+    monkeypatch.setattr(Objects, "find", without_outputs)
+    with pytest.raises(RuntimeError, match=r"model/a\.ckpt"):
+        rig.carrier("batch-2").fetch()
+    assert left(rig) == before
+    assert rig.objects.size(layout.result_key(RUN, 1)) is None
+
+
+def test_what_was_brought_for_a_job_that_never_came_is_removed(
+    s3: Any, server: ModelArtsServer, tmp_path: Path
+) -> None:
+    rig = Rig(s3, server, tmp_path, SCRIPT)
+    rig.objects.put(rig.request.inputs[0].files[0].key, b"j" * 5000)
+    rig.send()
+    upload = s3.create_multipart_upload(Bucket="obs-bucket", Key="trainyard/run-1/inputs/data_url/half")
+    assert left(rig)
+    assert rig.carrier("batch-2").clear() == 0
+    assert left(rig) == []
+    unfinished = s3.list_multipart_uploads(Bucket="obs-bucket").get("Uploads", [])
+    assert upload["UploadId"] not in [one["UploadId"] for one in unfinished]
+    assert rig.carrier("batch-2").clear() == 0, "the same again"
+    assert rig.result().ending is Ending.SETUP_FAILED
+
+
+def test_a_job_that_came_after_all_is_stopped_and_keeps_its_files(
+    s3: Any, server: ModelArtsServer, tmp_path: Path
+) -> None:
+    rig = Rig(s3, server, tmp_path, "import time; time.sleep(60)")
+    rig.send()
+    with pytest.raises(RuntimeError, match="has a job run-1"):
+        rig.carrier("batch-2").clear()
+    rig.await_end()
+    assert server.jobs.named_like(RUN)[0].phase == "Terminated"
+    assert left(rig)

@@ -1,6 +1,7 @@
 """`python -m trainyard.runner.carrier`: brings a run to Huawei Cloud and creates its job there, or brings it home.
 
-Which of the two it is, the job's own name says (compute/modelarts/backend.py).
+Which of them it is, or that it only clears up after a way that led nowhere, the job's own name says
+(compute/modelarts/backend.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from trainyard.compute.contract import JobEnd, SubmissionRefusedError
-from trainyard.compute.modelarts.backend import is_homeward, our_client, run_of_carrier
+from trainyard.compute.modelarts.backend import CLEAR, OUT, errand_of_carrier, our_client, run_of_carrier
 from trainyard.compute.modelarts.client import ModelArtsClient
 from trainyard.compute.modelarts.credentials import Credentials, stored_parameter
 from trainyard.compute.modelarts.obs import obs_client
@@ -25,6 +26,7 @@ from trainyard.model.request import RunRequest
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.text import Text
 from trainyard.runner import reasons
+from trainyard.runner.ascend.clearing import clear, is_being_cleared
 from trainyard.runner.ascend.homeward import ATTEMPT, carry_home
 from trainyard.runner.ascend.outward import carry_out
 from trainyard.runner.errors import SetupError, StopRequestedError
@@ -74,18 +76,40 @@ class Carrier:
         return 0
 
     def fetch(self) -> int:
-        """Bring home what it left. 0 also where another carrier does."""
+        """Bring home what it left, then clear its place. 0 also where another carrier does."""
         if not claim(self.objects, self.job):
             return 0
         jobs = self.client.find(self.job.run_id)
         if not jobs:
             raise RuntimeError(f"ModelArts has no job {self.job.run_id} any more")
         training = seen(jobs[0])
-        result = carry_home(self.objects, self.obs, self._request(), training, self.stop)
-        # Of a machine that was lost nobody can say how its script ended.
-        if training.end is not JobEnd.HOST:
-            self._store(result)
+        if not self._is_home():
+            result = carry_home(self.objects, self.obs, self._request(), training, self.stop)
+            # Of a machine that was lost nobody can say how its script ended.
+            if training.end is not JobEnd.HOST:
+                self._store(result)
+        clear(self.obs, self._place)
         return 0
+
+    def clear(self) -> int:
+        """Remove what was brought to OBS for a job that was never created."""
+        for job in self.client.find(self.job.run_id):
+            # The answer to its creation was lost, and its run is over. Whoever stops it must not take its files away.
+            self.client.stop(job["metadata"]["id"])
+            raise RuntimeError(f"ModelArts has a job {self.job.run_id}; it is stopped, and its files stay in OBS")
+        clear(self.obs, self._place)
+        return 0
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.obs.bucket, self.job.run_id)
+
+    def _is_home(self) -> bool:
+        """An earlier try of this carrier was interrupted after everything had been stored, while it cleared up."""
+        if is_being_cleared(self.obs, self._place):
+            return True
+        is_empty = next(self.obs.find(self._place.prefix, limit=1), None) is None
+        return is_empty and self.objects.size(layout.result_key(self.job.run_id, ATTEMPT)) is not None
 
     def _request(self) -> RunRequest:
         return RunRequest.model_validate_json(self.objects.get(layout.request_key(self.job.run_id)))
@@ -95,8 +119,7 @@ class Carrier:
         framework, flavor = catalogue.framework(request.spec.framework), catalogue.flavor(request.spec.flavor)
         assert framework is not None, "validation admits only frameworks of the catalogue"
         assert flavor is not None, "validation admits only flavors of the catalogue"
-        place = Place(self.obs.bucket, request.run_id)
-        create_once(self.client, description(request, framework, flavor, place, self.topic))
+        create_once(self.client, description(request, framework, flavor, self._place, self.topic))
 
     def _fail(self, ending: Ending, code: int, reason: Text) -> int:
         print(reason, flush=True)
@@ -121,7 +144,8 @@ def main() -> int:
     stop.listen()
     try:
         carrier = Carrier.from_environment(os.environ, stop)
-        return carrier.fetch() if is_homeward(os.environ["TRAINYARD_RUN_ID"]) else carrier.send()
+        errand = {"": carrier.send, OUT: carrier.fetch, CLEAR: carrier.clear}
+        return errand[errand_of_carrier(os.environ["TRAINYARD_RUN_ID"])]()
     except Exception:  # noqa: BLE001 - the container's own log is all that is left
         traceback.print_exc()
         return reasons.EXIT_SETUP_FAILED

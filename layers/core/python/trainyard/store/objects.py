@@ -150,6 +150,16 @@ class Objects:
         for start in range(0, len(keys), 1000):
             self._delete(keys[start : start + 1000])
 
+    def delete_one(self, key: str) -> None:
+        """Remove one object, by the call that every store of S3's kind knows; silent where it is not there."""
+        self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def abort_uploads(self, prefix: str) -> None:
+        """Give up the uploads in parts under `prefix` that nobody finished: they are paid for, and shown nowhere."""
+        pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        for upload in (upload for page in pages for upload in page.get("Uploads", [])):
+            self._s3.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
     def delete_prefix(self, prefix: str) -> int:
         """Remove everything under `prefix` and say how many objects that were."""
         if not prefix.endswith("/"):

@@ -4,11 +4,12 @@ ModelArts reads and writes OBS only, so a run takes three steps, and one name le
 
     carrier `run-...` on Batch      S3 -> OBS, then creates the training job `run-...`
     training job on ModelArts       the user's script
-    carrier `run-...-out` on Batch  OBS -> S3, and the result as every run leaves it
+    carrier `run-...-out` on Batch  OBS -> S3, the result as every run leaves it, and what lies in OBS is removed
 
 The first carrier is what `submit` submits: that it is one, and that it is found again, is Batch's part of the contract;
 that it creates one training job is `training.create_once`. The second is submitted by whoever sees the training's end.
-Should two see it at the same moment, the later carrier finds the earlier one's claim and leaves.
+Should two see it at the same moment, the later carrier finds the earlier one's claim and leaves. Where the first one
+failed, `run-...-clear` removes what it had brought to OBS.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from trainyard.model.text import Text
 
 CARRIER = "carrier"
 """Name of the carriers' job definition."""
-_OUT = "-out"
+OUT, CLEAR = "-out", "-clear"
+"""What the names of further carriers end in."""
 _VCPUS, _MEMORY_MIB = 2, 4096
 # A terabyte at 50 MB/s takes six hours.
 _CARRIER_TIMEOUT = timedelta(hours=12)
@@ -93,10 +95,13 @@ class ModelArts(ComputeBackend):
     def attend(self, job: Job) -> JobStatus | None:
         training = self._training(job)
         if training is None:
-            return self._before_training(job)
+            status = self._before_training(job)
+            if status is not None and status.phase is JobPhase.FAILED and status.started_at is not None:
+                self._send_once(job, CLEAR)
+            return status
         now = self._look(training)
-        if now.has_ended and not now.doubtful and self._carriers.find_by_name(job.id + _OUT, job.queue) is None:
-            self._carriers.submit(_carrier(job.id + _OUT, job.id, job.queue, {}))
+        if now.has_ended and not now.doubtful:
+            self._send_once(job, OUT)
         limit = timeout_of(training)
         if now.phase is JobPhase.RUNNING and limit is not None and now.seconds > limit + GRACE.total_seconds():
             # The boot file keeps the time limit; this is for one that cannot.
@@ -136,6 +141,11 @@ class ModelArts(ComputeBackend):
         running = training["status"].get("phase") == "Running"
         return seen(training, self._client.stages(training["metadata"]["id"]) if running else None)
 
+    def _send_once(self, job: Job, errand: str) -> None:
+        """Two at the same moment may both do it: the later carrier finds nothing to do."""
+        if self._carriers.find_by_name(job.id + errand, job.queue) is None:
+            self._carriers.submit(_carrier(job.id + errand, job.id, job.queue, {}))
+
     def _before_training(self, job: Job) -> JobStatus | None:
         carried = self._carriers.find_by_name(job.id, job.queue)
         status = self._carriers.describe(carried) if carried is not None else None
@@ -151,6 +161,7 @@ class ModelArts(ComputeBackend):
             end=status.end if ended else None,
             exit_code=status.exit_code if ended else None,
             reason=status.reason if ended else "",
+            started_at=status.started_at if ended else None,
             waiting=None if ended else _BEING_SENT,
         )
 
@@ -174,7 +185,7 @@ class ModelArts(ComputeBackend):
 
     def _homecoming(self, job: Job) -> dict[str, Any]:
         """What the carrier that fetches the outputs changes: until it has ended, the run has not."""
-        carried = self._carriers.find_by_name(job.id + _OUT, job.queue)
+        carried = self._carriers.find_by_name(job.id + OUT, job.queue)
         status = self._carriers.describe(carried) if carried is not None else None
         if status is None or status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
             return {"phase": JobPhase.RUNNING, "end": None, "exit_code": None, "waiting": _BEING_FETCHED}
@@ -195,12 +206,13 @@ def our_client() -> ModelArtsClient:
 
 
 def run_of_carrier(job_name: str) -> str:
-    """The run that a Batch job of that name belongs to; the name itself for a job that is no second carrier."""
-    return job_name.removesuffix(_OUT)
+    """The run that a Batch job of that name belongs to; the name itself for a job that is no further carrier."""
+    return job_name.removesuffix(errand_of_carrier(job_name))
 
 
-def is_homeward(job_name: str) -> bool:
-    return job_name.endswith(_OUT)
+def errand_of_carrier(job_name: str) -> str:
+    """OUT, CLEAR or "" for the first one, which has the run's own name."""
+    return next((errand for errand in (OUT, CLEAR) if job_name.endswith(errand)), "")
 
 
 def fresh_lines(preview: dict[str, Any], offset: int) -> bytes:

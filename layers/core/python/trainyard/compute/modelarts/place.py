@@ -30,6 +30,11 @@ class Place:
     def log(self) -> str:
         return f"{self.prefix}log/"
 
+    @property
+    def home(self) -> str:
+        """Lies there once all that the run left is stored at home: from then on the rest is only removed."""
+        return f"{self.prefix}home"
+
     def input(self, argument: str) -> str:
         return f"{self.prefix}inputs/{argument}/"
 

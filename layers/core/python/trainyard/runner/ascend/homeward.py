@@ -79,7 +79,17 @@ def _fetch(obs: Objects, source: str, objects: Objects, target: str, stop: Stop)
 
     sizes = {entry.key: entry.size for entry in obs.find(source) if not entry.key.endswith("/")}
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="fetch") as pool:
-        return list(pool.map(one, sorted(sizes)))
+        fetched = list(pool.map(one, sorted(sizes)))
+    _require_home(objects, target, fetched)
+    return fetched
+
+
+def _require_home(objects: Objects, target: str, files: list[OutputFile]) -> None:
+    """Asked before anything is removed there: RuntimeError unless all of it is stored here."""
+    stored = {entry.key: entry.size for entry in objects.find(target)}
+    missing = [file.path for file in files if stored.get(target + file.path) != file.size]
+    if missing:
+        raise RuntimeError(f"{len(missing)} files were not stored, {missing[0]} for one")
 
 
 def _fetch_log(obs: Objects, place: Place, objects: Objects, run_id: str, tail: Tail) -> int:
