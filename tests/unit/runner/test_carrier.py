@@ -26,8 +26,8 @@ from trainyard.runner.carrier import Carrier
 from trainyard.runner.job import Job
 from trainyard.runner.stop import Stop
 from trainyard.store import layout
+from trainyard.store.log_end import log_end
 from trainyard.store.objects import Objects
-from trainyard.tracking.watch import log_end
 
 RUN = "run-1"
 SCRIPT = """
@@ -127,7 +127,7 @@ def test_there_and_back(s3: Any, server: ModelArtsServer, tmp_path: Path) -> Non
     assert [(file.path, file.size) for file in result.outputs] == [("model/a.ckpt", 1000)]
     assert rig.objects.get(layout.output_prefix(RUN) + "model/a.ckpt") == b"x" * 1000
     assert "data ['labels', 'train'] from weights\nrank 0 job True epochs 3\n" in rig.log()
-    assert result.log_bytes == len(rig.log().encode()) == log_end(rig.objects, RUN)
+    assert result.log_bytes == len(rig.log().encode()) == log_end(rig.objects, RUN, 1)
     assert [stage.name for stage in result.stages] == ["environment", "script"]
 
 
@@ -155,6 +155,18 @@ def test_a_failing_script_is_told_as_the_runner_tells_it(s3: Any, server: ModelA
     )  # fmt: skip
     assert result.reason is not None
     assert result.reason.en.endswith("exit code 1: ValueError: too much")
+
+
+def test_a_script_cannot_lead_the_carrier_astray_with_a_report_of_its_own(
+    s3: Any, server: ModelArtsServer, tmp_path: Path
+) -> None:
+    rig = Rig(s3, server, tmp_path, "raise SystemExit(3)")
+    rig.send()
+    rig.await_end()
+    for name, content in {"a.json": b"no JSON", "b.json": b" " * (5 << 20), "c.json": b"{}"}.items():
+        rig.obs.put(f"trainyard/run-1/outputs/trainyard_report/{name}", content)
+    rig.carrier("batch-2").fetch()
+    assert (rig.result().ending, rig.result().exit_code) == (Ending.SCRIPT_FAILED, 3)
 
 
 def test_the_time_limit_is_kept_to_the_second(s3: Any, server: ModelArtsServer, tmp_path: Path) -> None:

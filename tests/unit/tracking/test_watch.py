@@ -12,9 +12,10 @@ from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobSt
 from trainyard.model.lifecycle import JobPhase
 from trainyard.model.run import Job, Run, RunState
 from trainyard.model.spec import Machines
-from trainyard.store import State
+from trainyard.store import State, layout
+from trainyard.store.log_end import log_end
 from trainyard.tracking import watch
-from trainyard.tracking.watch import heard, log_end, watch_runs
+from trainyard.tracking.watch import heard, watch_runs
 
 JOB = Job(backend="far", id="run-far", queue="ascend")
 
@@ -106,7 +107,7 @@ def test_the_log_is_kept_in_chunks_as_every_runs(state: State, far: Far, switche
     stored(state)
     for far.log in (b"one\n", b"one\ntwo\n", b"one\ntwo\n"):
         watch_runs(state, lambda _: far)
-    assert log_end(state.objects, JOB.id) == len(b"one\ntwo\n")
+    assert log_end(state.objects, JOB.id, 1) == len(b"one\ntwo\n")
     assert [entry.key[-19:-3] for entry in state.objects.find(f"runs/{JOB.id}/attempts/1/log/")] == [
         f"{0:016d}", f"{4:016d}",
     ]  # fmt: skip
@@ -156,3 +157,19 @@ def test_what_batch_says_of_a_carrier_is_only_a_reason_to_look(
         known = state.table.run(JOB.id)
         assert known is not None
         assert known.state is RunState.RUNNING
+
+
+def test_one_run_that_cannot_be_looked_at_keeps_nobody_from_the_others(
+    state: State, far: Far, switched: list[bool]
+) -> None:
+    stored(state)
+    broken = Job(backend="far", id="run-broken", queue="ascend")
+    state.table.create_run(a_run(broken.id, state=RunState.QUEUED, job=broken, attempt=1))
+    state.objects.put(layout.log_chunk_key(broken.id, 1, 0), b"no gzip")
+    with pytest.raises(ExceptionGroup) as told:
+        watch_runs(state, lambda _: far)
+    assert [error.__notes__ for error in told.value.exceptions] == [["while run-broken was looked at"]]
+    known = state.table.run(JOB.id)
+    assert known is not None
+    assert known.state is RunState.RUNNING
+    assert switched == []

@@ -16,6 +16,7 @@ from trainyard.model.catalogue import load_catalogue
 from trainyard.model.run import Run
 from trainyard.model.settings import settings
 from trainyard.store import State, layout
+from trainyard.store.log_end import log_end
 from trainyard.store.objects import Objects
 from trainyard.tracking.track import track_job, track_sweep
 
@@ -97,24 +98,24 @@ def _look_at_all(state: State, backends: Backends, now: datetime | None) -> int:
 
 
 def _look_at(state: State, runs: Iterable[Run], backends: Backends, at: datetime) -> int:
+    """One that cannot be looked at does not keep the others waiting: afterwards an ExceptionGroup tells of it."""
     watched = [run for run in runs if needs_watch(run, backends)]
+    failures: list[Exception] = []
     for run in watched:
-        look_after(state, run, backends, at)
+        try:
+            look_after(state, run, backends, at)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
+            error.add_note(f"while {run.id} was looked at")
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("runs could not be looked at", failures)
     return len(watched)
 
 
 def _keep_log(objects: Objects, backend: ComputeBackend, run: Run) -> None:
     assert run.job is not None
-    end = log_end(objects, run.id)
+    end = log_end(objects, run.id, 1)
     fresh = backend.live_log(run.job, end)
     if fresh:
         # The same bytes under the same name, should two look at the same moment.
         objects.put(layout.log_chunk_key(run.id, 1, end), gzip.compress(fresh, 6, mtime=0), "application/gzip")
-
-
-def log_end(objects: Objects, run_id: str) -> int:
-    """Up to which byte the log of the first attempt is stored."""
-    chunks = list(objects.find(layout.log_chunk_prefix(run_id, 1)))
-    if not chunks:
-        return 0
-    return layout.log_chunk_offset(chunks[-1].key) + len(gzip.decompress(objects.get(chunks[-1].key)))

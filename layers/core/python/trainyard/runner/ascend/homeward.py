@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trainyard.compute.contract import JobEnd
 from trainyard.compute.modelarts.place import REPORT_ARGUMENT, Place
@@ -21,9 +21,11 @@ from trainyard.runner import reasons
 from trainyard.runner.stop import Stop
 from trainyard.runner.tail import Tail
 from trainyard.store import layout
+from trainyard.store.log_end import log_end
 from trainyard.store.objects import Objects
 
 _PARALLEL = 8
+_MOST_REPORTS, _REPORT_BYTES = 1000, 4 << 20
 ATTEMPT = 1
 
 
@@ -49,16 +51,6 @@ def carry_home(objects: Objects, obs: Objects, request: RunRequest, training: Se
     log_bytes = _fetch_log(obs, place, objects, request.run_id, tail)
     result = _result(request, training, _report(obs, place), tail)
     return result.model_copy(update={"outputs": outputs, "aim_files": aim, "log_bytes": log_bytes})
-
-
-def log_end(objects: Objects, run_id: str) -> int:
-    """Up to which byte the attempt's log is stored."""
-    last = None
-    for last in objects.find(layout.log_chunk_prefix(run_id, ATTEMPT)):  # noqa: B007
-        pass
-    if last is None:
-        return 0
-    return layout.log_chunk_offset(last.key) + len(gzip.decompress(objects.get(last.key)))
 
 
 def _fetch(obs: Objects, source: str, objects: Objects, target: str, stop: Stop) -> list[OutputFile]:
@@ -94,7 +86,7 @@ def _require_home(objects: Objects, target: str, files: list[OutputFile]) -> Non
 
 def _fetch_log(obs: Objects, place: Place, objects: Objects, run_id: str, tail: Tail) -> int:
     """Store the part of the log that was not stored while it ran; its length."""
-    stored = end = log_end(objects, run_id)
+    stored = end = log_end(objects, run_id, ATTEMPT)
     at = 0
     for piece in _log_pieces(obs, place):
         tail.add(piece)
@@ -117,10 +109,21 @@ def _log_pieces(obs: Objects, place: Place) -> Iterator[bytes]:
 
 
 def _report(obs: Objects, place: Place) -> Report | None:
-    """The first card's that did not succeed, else the first card's."""
-    files = [entry.key for entry in obs.find(place.output(REPORT_ARGUMENT)) if entry.key.endswith(".json")]
-    found = [Report.model_validate_json(obs.get(key)) for key in files]
+    """The first card's that did not succeed, else the first card's. The script could write there, too."""
+    files = [
+        entry.key
+        for entry in obs.find(place.output(REPORT_ARGUMENT), limit=_MOST_REPORTS)
+        if entry.key.endswith(".json") and entry.size <= _REPORT_BYTES
+    ]
+    found = [report for report in (_read_report(obs.get(key)) for key in files) if report is not None]
     return next((report for report in found if report.ending is not Ending.SUCCEEDED), found[0] if found else None)
+
+
+def _read_report(text: bytes) -> Report | None:
+    try:
+        return Report.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 def _result(request: RunRequest, training: Seen, report: Report | None, tail: Tail) -> AttemptResult:
