@@ -1,7 +1,8 @@
-"""The API behind WSGI, so that tools that know HTTP can call it without a network."""
+"""The API and the pages behind WSGI, so that tools that know HTTP can call it without a network."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -22,4 +23,5 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
     asked = event(environ["REQUEST_METHOD"], path, body, environ.get("QUERY_STRING", ""), **headers)
     answer = app.handle(asked, None)
     start_response(f"{answer['statusCode']} {HTTPStatus(answer['statusCode']).phrase}", list(answer["headers"].items()))
-    return [answer.get("body", "").encode()]
+    body = answer.get("body", "")
+    return [base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()]

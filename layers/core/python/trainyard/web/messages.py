@@ -126,11 +126,12 @@ def read_request(event: dict[str, Any], max_body: int = MAX_BODY_BYTES) -> Reque
                 zh=f"请求体超过 {max_body >> 10} KiB。",
             )
         )
+    raw_query = _whole(event.get("rawQueryString") or "")
     return Request(
         method=http["method"],
-        path=event["rawPath"],
-        query=dict(parse_qsl(event.get("rawQueryString") or "", keep_blank_values=True)),
-        raw_query=event.get("rawQueryString") or "",
+        path=_whole(event["rawPath"]),
+        query=dict(parse_qsl(raw_query, keep_blank_values=True)),
+        raw_query=raw_query,
         cookies=_cookies(event),
         headers=headers,
         body=body,
@@ -148,6 +149,11 @@ def _cookies(event: dict[str, Any]) -> dict[str, str]:
         name, _, value = cookie.partition("=")
         cookies.setdefault(name.strip(), value.strip())
     return cookies
+
+
+def _whole(text: str) -> str:
+    """Without halves of characters, which could be written into no answer."""
+    return text.encode(errors="replace").decode()
 
 
 def _json(body: Any) -> bytes:

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from trainyard.model.errors import NotFound
 from trainyard.model.text import Text
 from trainyard.store import layout
+from trainyard.store.table import wrong_cursor
 from trainyard.web.pages.answers import PageAnswer
 from trainyard.web.pages.routing import Visit, page
 
@@ -17,7 +18,9 @@ _SHOWN = 200
 def list_outputs(visit: Visit) -> PageAnswer:
     run = visit.run()
     prefix = layout.output_prefix(run.id)
-    behind = visit.request.query.get("after", "")[:1000]
+    behind = visit.request.query.get("after", "")
+    if len(behind) > 1000 or "\x00" in behind:  # no file has such a name
+        raise wrong_cursor()
     found = list(visit.state.objects.find(prefix, f"{prefix}{behind}" if behind else None, _SHOWN))
     outputs = [(one.key.removeprefix(prefix), one.size) for one in found]
     return visit.page("outputs.html", run=run, outputs=outputs, after=outputs[-1][0] if len(found) == _SHOWN else None)
