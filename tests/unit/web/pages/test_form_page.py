@@ -6,12 +6,13 @@ import json
 import re
 
 import pytest
-from builders import a_run
+from builders import a_run, a_spec
 from unit.web.pages.conftest import Browser
 
 from trainyard.model.check import CheckAnswer, CommitListing
 from trainyard.model.finding import Finding, Severity
 from trainyard.model.repository import Repository
+from trainyard.model.settings import Settings
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 
@@ -144,3 +145,34 @@ def test_a_form_holds_what_the_last_run_had_and_one_more_input_when_asked(
     more = ada.post("/projects/ada/lenet5/new", {**FORM, "input.1.argument": "x", "action": "add"})
     assert "input.2.argument" in more.text
     assert 'value="ada/digits"' in more.text
+
+
+def test_every_kind_of_input_comes_back_into_the_form(pages: State, ada: Browser, project: Repository) -> None:
+    inputs = {
+        "data_url": {"s3": "s3://our-data/digits", "path": "train"},
+        "pretrain_url": {"run": "latest ada/lenet5 tuned", "path": "a.ckpt"},
+        "test_url": {"dataset": "ada/digits", "revision": "v1"},
+        "start_url": {"model": "ada/start"},
+    }
+    pages.table.create_run(a_run("run-0123456789abcdefghjkmn", project="ada/lenet5", spec=a_spec(inputs=inputs)))
+    page = ada.get("/projects/ada/lenet5/new?from=run-0123456789abcdefghjkmn")
+    assert page.status == 200
+    sent = re.findall(r'name="(input\.\d\.\w+)" value="([^"]*)"', page.text)
+    kinds = re.findall(r'name="(input\.\d\.kind)".*?<option value="(\w+)" selected', page.text)
+    asked = ada.post("/projects/ada/lenet5/new", {**FORM, **dict(sent), **dict(kinds), "action": "check"})
+    check = pages.table.check(check_of(pages, asked.headers["location"]))
+    assert check is not None
+    assert check.spec is not None
+    assert {name: one.model_dump(exclude_defaults=True) for name, one in check.spec.inputs.items()} == inputs
+
+
+def test_a_price_that_nobody_knows_is_called_so(
+    pages: State, ada: Browser, project: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ("store.spending", "web.pages.form"):
+        monkeypatch.setattr(f"trainyard.{room}.settings", lambda: Settings(region="xx-nowhere-1"))
+    assert "price unknown" in ada.get("/projects/ada/lenet5/new").words()
+    check_id = check_of(pages, ada.post("/projects/ada/lenet5/new", FORM).headers["location"])
+    answer(pages, check_id)
+    assert "What it will cost is unknown" in ada.get(f"/projects/ada/lenet5/new?check={check_id}").words()
+    assert "What it will cost is unknown" in ada.get(f"/projects/ada/lenet5/checks/{check_id}").text

@@ -19,6 +19,7 @@ from unit.web.pages.conftest import Browser, signed_in
 from trainyard.evaluation.standard import evaluate
 from trainyard.model.finding import Finding, FindingCount, Severity
 from trainyard.model.metric import MetricGroup, Metrics, Point
+from trainyard.model.money import Cost
 from trainyard.model.repository import Repository, RepositoryKind, Scope, Visibility
 from trainyard.model.run import EvaluationFacet, FacetState, FailureReason, LogsFacet, Run, RunState, Transition
 from trainyard.model.text import Text
@@ -213,6 +214,29 @@ def test_a_first_view_is_small(pages: State, ada: Browser, run: Run) -> None:
     sizes = [len(file.compressed) for file in files if file is not None]
     assert len(sizes) == len(addresses)
     assert sum(sizes) + len(gzip.compress(page.text.encode())) < 150_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"cost": Cost(seconds=60, usd=0.42)}, "$0.42"),
+        ({"cost": Cost(seconds=60, usd=0.42, at_most=True)}, "at most $0.42"),
+        ({"cost": Cost(seconds=60, usd=0.0)}, "$0.00"),
+        ({"cost": Cost(seconds=60)}, "unknown"),
+        ({}, "unknown"),
+        ({"state": RunState.REJECTED, "timeline": []}, "–"),
+        ({"state": RunState.RUNNING, "cost": Cost(seconds=60)}, "–"),
+    ],
+)  # fmt: skip
+def test_what_a_run_cost_or_that_nobody_knows(
+    pages: State, ada: Browser, project: Repository, changes: dict[str, Any], shown: str
+) -> None:
+    store(pages, finished(**changes))
+    assert re.search(rf'class="cost number">(<[^>]*>)?{re.escape(shown)}<', ada.get("/projects/ada/lenet5").text)
+    assert re.search(rf"<dt>Cost</dt><dd>(<[^>]*>)?{re.escape(shown)}<", ada.get(f"/runs/{RUN}").text)
+    store(pages, finished(OTHER))
+    compared = ada.get(f"/projects/ada/lenet5/compare?run={RUN}&run={OTHER}").words()
+    assert re.search(rf"Cost\s+{re.escape(shown)}\s+unknown", compared)
 
 
 def test_lists_read_a_bounded_number_of_rows(pages: State, ada: Browser, project: Repository) -> None:

@@ -300,7 +300,9 @@ def _said_of_cost(visit: Visit, quotation: Quotation | None) -> str:
     if quotation is None:
         return ""
     said, known = [], quotation.estimate
-    if known is not None:
+    if known is None:
+        said.append(word(visit.language, "form.cost_unknown"))
+    else:
         said.append(word(visit.language, "form.most", usd=money(known.most_usd)))
         if known.expected_usd is not None:
             expected = money(known.expected_usd)

@@ -20,7 +20,7 @@ SIMPLE = (
 )  # fmt: skip
 SWITCHES = ("output", "aim")
 MOST_INPUTS = 50
-KINDS = ("dataset", "model", "run")
+KINDS = ("dataset", "model", "run", "s3")
 _INPUT = re.compile(r"input\.(\d{1,2})\.(argument|kind|source|path|revision)")
 # `accuracy >= 0.9`, as trainyard.yaml says it in two parts.
 _REQUIREMENT = re.compile(r"\s*([^\s<>=]+)\s*([<>=].*)")

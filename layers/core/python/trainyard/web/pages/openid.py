@@ -51,7 +51,7 @@ def come_back(visit: Visit) -> PageAnswer:
     except (ProviderFailedError, IdTokenRefusedError) as error:
         return _away(visit, "/", error)
     service = urlsplit(known.oidc_issuer).netloc
-    enter(visit, open_session_without_token(visit.state.table, user, f"signed in with {service}"[:100]))
+    enter(visit, open_session_without_token(visit.state.table, user, service[:100]))
     return visit.redirect(inside(to))
 
 

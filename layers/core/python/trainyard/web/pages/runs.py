@@ -29,8 +29,6 @@ class Line:
     branch: str
     started: datetime
     took: timedelta | None
-    cost: float | None
-    """US dollars; None where nothing is known."""
 
 
 @page("GET", "/projects/{owner}/{name}")
@@ -48,7 +46,6 @@ def show_runs(visit: Visit) -> PageAnswer:
         lines=lines,
         wanted=wanted,
         filtered=any(wanted.values()),
-        priced=any(line.cost is not None for line in lines),
         states=list(RunState),
         branches=sorted({line.branch for line in lines if line.branch}),
         names=sorted({line.run.name for line in lines}),
@@ -82,12 +79,7 @@ def branch_of(run: Run) -> str:
 
 def line_of(run: Run) -> Line:
     started, ended = run_times(run)
-    return Line(run, branch_of(run), run.created_at, elapsed(started, ended), _cost(run))
-
-
-def _cost(run: Run) -> float | None:
-    """None as long as no attempt has ended: nothing was counted yet."""
-    return run.cost.usd if run.cost is not None and (run.state.is_final or run.cost.usd) else None
+    return Line(run, branch_of(run), run.created_at, elapsed(started, ended))
 
 
 def run_times(run: Run) -> tuple[datetime | None, datetime | None]:

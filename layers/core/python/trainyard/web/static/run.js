@@ -46,7 +46,10 @@
     plots.forEach((plot, number) => {
       const known = drawn[number];
       const same = known && known.labels === JSON.stringify(plot.curves.map((curve) => curve.label));
-      if (same) return known.chart.setData(aligned(plot.curves));
+      if (same) {
+        known.plot = plot;
+        return known.chart.setData(aligned(plot.curves));
+      }
       const figure = place.children[number] || place.appendChild(document.createElement("figure"));
       figure.className = "plot";
       if (known) known.chart.destroy();
@@ -103,6 +106,12 @@
     document.title = fresh.title;
   }
 
+  // Said once it lasts; one answer that was lost is nobody's concern.
+  function say(isLost) {
+    const note = document.getElementById("lost");
+    if (note.hidden === isLost) note.hidden = !isLost;
+  }
+
   let version = Number(run.dataset.version), next = Number(log?.dataset.next || 0), plotsAt = Date.now(), printed = false, failures = 0;
 
   async function look() {
@@ -112,6 +121,7 @@
       if (!answer.ok) throw new Error(answer.status);
       const news = await answer.json();
       failures = 0;
+      say(false);
       if (log && news.next > next) { print(news.text); next = news.next; printed = true; wait = INTERVAL / 3; }
       settled = news.settled;
       if (news.version !== version) { version = news.version; await renew(); }
@@ -122,6 +132,7 @@
       }
     } catch {
       failures += 1;
+      say(failures > 1);
       wait = Math.min(SLOW * failures, 60000);
     }
     if (!settled && failures < GIVE_UP_AFTER) setTimeout(look, document.hidden ? SLOW : wait);
