@@ -18,7 +18,7 @@ def check_properties(properties: Wire | None) -> None:
     """Of a definition. Raises Refusal."""
     if not properties:
         raise Refusal("nodeProperties must be provided for a job definition of type multinode")
-    count, main = properties.get("numNodes", 0), properties.get("mainNode", 0)
+    count, main = int(properties.get("numNodes", 0)), int(properties.get("mainNode", 0))
     if not 1 <= count <= LARGEST:
         raise Refusal(f"nodeProperties.numNodes must be between 1 and {LARGEST}")
     if not 0 <= main < count:
@@ -32,7 +32,7 @@ def check_properties(properties: Wire | None) -> None:
 
 def overridden(properties: Wire, overrides: Wire) -> Wire:
     """A definition's properties with the number of nodes that a submission asks for. Raises Refusal."""
-    count = overrides.get("numNodes", properties["numNodes"])
+    count = int(overrides.get("numNodes", properties["numNodes"]))
     if not properties["mainNode"] < count <= LARGEST:
         raise Refusal(f"nodeOverrides.numNodes must be between {properties['mainNode'] + 1} and {LARGEST}")
     changed = {**properties, "numNodes": count}

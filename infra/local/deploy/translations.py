@@ -51,6 +51,7 @@ def after_transform(template: Template, surroundings: Surroundings) -> None:
     use_this_python(template)
     allow_plain_http(template)
     delegate_batch(template, surroundings)
+    stand_in(template)
     tell_functions(template, surroundings)
     trust_this_account(template)
     drop_unwatched(template)
@@ -151,6 +152,15 @@ def delegate_batch(template: Template, surroundings: Surroundings) -> None:
             "Kind": kind,
             "Request": resource.get("Properties", {}),
         }
+
+
+def stand_in(template: Template) -> None:
+    """What the emulator has not, and what is referred to but never looked at here: a resource that only has a name.
+
+    Machines are processes of this one, so there is nothing to place near each other.
+    """
+    for _, group in _resources(template, "AWS::EC2::PlacementGroup"):
+        group |= {"Type": "AWS::CloudFormation::WaitConditionHandle", "Properties": {}}
 
 
 def tell_functions(template: Template, surroundings: Surroundings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from typing import Any
@@ -23,6 +24,13 @@ DEFINITIONS = properties_of("AWS::Batch::JobDefinition", COMPUTE)
 BATCH_FLAVORS = [
     each for each in load_catalogue().flavors if not each.retired and each.queue and each.queue != "ascend"
 ]
+
+
+def _container(definition: dict[str, Any]) -> dict[str, Any]:
+    """Of a job, or of each of its nodes."""
+    ranges = definition.get("NodeProperties", {}).get("NodeRangeProperties")
+    container: dict[str, Any] = ranges[0]["Container"] if ranges else definition["ContainerProperties"]
+    return container
 
 
 @pytest.mark.parametrize("flavor", BATCH_FLAVORS, ids=lambda flavor: flavor.name)
@@ -60,7 +68,7 @@ def test_gpus_need_their_image() -> None:
 def test_a_fleet_has_a_queue_for_every_way_to_wait() -> None:
     queues = properties_of("AWS::Batch::JobQueue", FLEET)
     names = {each["JobQueueName"]["Fn::Sub"].removeprefix("${Name}-${Family}") for each in queues.values()}
-    assert names == set(_QUEUE_OF.values())
+    assert names == {*_QUEUE_OF.values(), "-nodes"}
     order = [each["ComputeEnvironment"]["Ref"] for each in queues["SpotFirstQueue"]["ComputeEnvironmentOrder"]]
     assert order == ["Spot", "OnDemand"]
     for each in queues.values():
@@ -85,7 +93,7 @@ def test_a_definition_retries_hosts_and_not_scripts(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(DEFINITIONS))
 def test_a_definition_bounds_what_it_runs(name: str) -> None:
     definition = DEFINITIONS[name]
-    container = definition["ContainerProperties"]
+    container = _container(definition)
     assert definition["Timeout"]["AttemptDurationSeconds"]
     assert container["Privileged"] is False
     assert container["ReadonlyRootFilesystem"] is True
@@ -94,6 +102,27 @@ def test_a_definition_bounds_what_it_runs(name: str) -> None:
     # Carriers run no script.
     assert name == "CarrierDefinition" or container["LinuxParameters"]["SharedMemorySize"] >= 2048
     assert container["LogConfiguration"]["Options"]["awslogs-group"] == {"Ref": "JobLogs"}
+
+
+@pytest.mark.parametrize("name", ["Cpu", "Cuda"])
+def test_a_node_is_what_a_single_machine_is(name: str) -> None:
+    nodes = DEFINITIONS[f"{name}NodesDefinition"]
+    (whole,) = nodes["NodeProperties"]["NodeRangeProperties"]
+    assert (nodes["Type"], nodes["NodeProperties"]["MainNode"], whole["TargetNodes"]) == ("multinode", 0, "0:")
+    alone = copy.deepcopy(_container(DEFINITIONS[f"{name}Definition"]))
+    alone["LogConfiguration"]["Options"]["awslogs-stream-prefix"] += "-nodes"
+    assert whole["Container"] == alone
+
+
+def test_nodes_have_a_private_network_of_their_own_in_which_they_meet() -> None:
+    network = template(ROOT / "infra" / "network.yaml")["Resources"]
+    assert not network["NodesSubnet"]["Properties"].get("MapPublicIpOnLaunch")
+    assert network["NodesRouteOut"]["Properties"]["NatGatewayId"] == {"Ref": "NodesNatGateway"}
+    (inwards,) = network["NodesMeet"]["Properties"]["SecurityGroupIngress"]
+    assert inwards["CidrIp"] == network["NodesSubnet"]["Properties"]["CidrBlock"]
+    environment = template(FLEET)["Resources"]["Nodes"]["Properties"]["ComputeResources"]
+    assert environment["Type"] == "EC2", "Batch runs multi-node jobs on on-demand machines alone"
+    assert environment["Subnets"] == [{"Ref": "NodesSubnet"}]
 
 
 @pytest.mark.parametrize("framework", load_catalogue().frameworks, ids=lambda framework: framework.name)

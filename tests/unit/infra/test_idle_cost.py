@@ -22,6 +22,7 @@ FREE_AT_REST = {
     "AWS::DynamoDB::Table",  # on demand: held below
     "AWS::EC2::InternetGateway",
     "AWS::EC2::LaunchTemplate",
+    "AWS::EC2::PlacementGroup",
     "AWS::EC2::Route",
     "AWS::EC2::RouteTable",
     "AWS::EC2::SecurityGroup",

@@ -66,6 +66,7 @@ class AwsBatch(ComputeBackend):
 
     name = "aws_batch"
     carries_sweeps = True
+    carries_nodes = True
 
     def __init__(self, client: BatchClient | None = None, known: Settings | None = None) -> None:
         self._given = client
@@ -150,7 +151,12 @@ class AwsBatch(ComputeBackend):
         return status.model_copy(update={"seconds": sum(child.seconds for child in children)})
 
     def children_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
-        ids = [f"{job.id}:{index}" for index in indexes]
+        return self._described([f"{job.id}:{index}" for index in indexes])
+
+    def nodes_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
+        return self._described([f"{job.id}#{index}" for index in indexes])
+
+    def _described(self, ids: list[str]) -> list[JobStatus]:
         pages = [ids[at : at + _MOST_DESCRIBED] for at in range(0, len(ids), _MOST_DESCRIBED)]
         return [status_of(one) for page in pages for one in self._batch.describe_jobs(jobs=page)["jobs"]]
 
@@ -208,9 +214,11 @@ def status_of(detail: Any) -> JobStatus:
         reason=reason,
         started_at=_time(attempts[-1].get("startedAt") if attempts and ended else detail.get("startedAt")),
         waiting=batch_waiting.why(reason) if phase is JobPhase.QUEUED else None,
-        seconds=sum(_seconds(each) for each in attempts),
+        # All machines of a multi-node job are there for as long as its main one, whose attempts these are.
+        seconds=sum(_seconds(each) for each in attempts) * detail.get("nodeProperties", {}).get("numNodes", 1),
         children=children,
         child=detail.get("arrayProperties", {}).get("index"),
+        node=detail.get("nodeDetails", {}).get("nodeIndex"),
     )
 
 
@@ -280,6 +288,10 @@ def _end(reason: str, exit_code: int | None, *, has_attempt: bool) -> JobEnd:
 def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, Any]:
     environment = {"TRAINYARD_RUN_ID": request.run_id, **request.environment}
     resources = {"VCPU": request.vcpus, "MEMORY": request.memory_mib, "GPU": request.accelerators}
+    container = {
+        "environment": [{"name": name, "value": value} for name, value in environment.items()],
+        "resourceRequirements": [{"type": kind, "value": str(amount)} for kind, amount in resources.items() if amount],
+    }
     attempt_seconds = math.ceil((max(request.timeout, _SHORTEST_TIMEOUT) + GRACE).total_seconds())
     return {
         **({"arrayProperties": {"size": request.children}} if request.children else {}),
@@ -288,18 +300,21 @@ def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, A
         "jobDefinition": definition,
         "shareIdentifier": share_of(request.owner),
         "schedulingPriorityOverride": _PRIORITIES[request.priority],
-        "containerOverrides": {
-            "environment": [{"name": name, "value": value} for name, value in environment.items()],
-            "resourceRequirements": [
-                {"type": kind, "value": str(amount)} for kind, amount in resources.items() if amount
-            ],
-        },
+        **_overrides(container, request.nodes),
         "timeout": {"attemptDurationSeconds": attempt_seconds},
         # Always said: without it the definition's number of attempts would count, and the price was for another.
         "retryStrategy": {"attempts": request.retries + 1, "evaluateOnExit": _RETRIED},
         "tags": {"trainyard:run": request.run_id, "trainyard:owner": request.owner},
         "propagateTags": True,
     }
+
+
+def _overrides(container: dict[str, Any], nodes: int) -> dict[str, Any]:
+    """The container of the job, or of every one of its nodes."""
+    if nodes == 1:
+        return {"containerOverrides": container}
+    each = {"targetNodes": "0:", "containerOverrides": container}
+    return {"nodeOverrides": {"numNodes": nodes, "nodePropertyOverrides": [each]}}
 
 
 def _not_deployed(what: str, name: str) -> Text:

@@ -43,6 +43,8 @@ class JobRequest(BaseModel):
     environment: dict[str, str] = {}
     children: int = 0
     """For a sweep: how many trainings the job is made of, each told its index from 0. 0: it is one training."""
+    nodes: int = 1
+    """Machines that train together. Each is told its index from 0; where the first one ends, the job ends."""
 
 
 class JobEnd(StrEnum):
@@ -85,11 +87,13 @@ class JobStatus(BaseModel):
     waiting: Text | None = None
     """For a job that is queued: why, and what would change it."""
     seconds: float = 0.0
-    """How long machines worked for it in the attempts that have ended: what is paid for."""
+    """How long machines worked for it in the attempts that have ended, added up: what is paid for."""
     children: ChildCount | None = None
     """For a sweep: where its trainings stand."""
     child: int | None = None
     """This is the job of one training of a sweep, with this index; `job` is that one's, not the sweep's."""
+    node: int | None = None
+    """This is the job of one machine of several, with this index; `job` is that one's, not the whole one's."""
     doubtful: bool = False
     """The backend itself is not sure of this end: it counts once several looks have seen it."""
 
@@ -113,6 +117,8 @@ class ComputeBackend(ABC):
     """Its name in the registry and in the catalogue."""
     carries_sweeps = False
     """Whether it takes a request with `children`."""
+    carries_nodes = False
+    """Whether it takes a request for several `nodes`."""
     must_be_asked: bool = False
     """It tells nobody when a job moves on, so that somebody has to look."""
 
@@ -144,6 +150,10 @@ class ComputeBackend(ABC):
 
     def children_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
         """Where these trainings of a sweep stand; those that the backend has forgotten are left out."""
+        raise NotImplementedError
+
+    def nodes_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
+        """Where these machines of several stand; those that the backend has forgotten are left out."""
         raise NotImplementedError
 
     def explain(self, status: JobStatus) -> Text | None:

@@ -53,6 +53,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "timeout": ("最长时间", "运行时限", "Time limit", "Timeout"),
     "retries": ("重试次数", "Retries"),
     "machines": ("机器", "Machines"),
+    "nodes": ("机器数", "Machines that train together", "Nodes"),
+    "processes": ("进程数", "Processes"),
     "priority": ("优先级", "Priority"),
     "output": ("output_path", "enable_output", "训练输出", "Training output"),
     "aim": ("aim_repo", "enable_aim", "自定义评估", "Custom evaluation"),
@@ -69,7 +71,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _FIELD_OF = {other.casefold(): field for field, others in _NAMES.items() for other in (field, *others)}
 _REQUEST_FIELDS = ("name", "ref", "commit", "idempotency_key")
 _SPEC_FIELDS = (
-    "description", "code_dir", "boot_file", "framework", "flavor", "timeout", "retries", "machines", "priority",
+    "description", "code_dir", "boot_file", "framework", "flavor", "timeout", "retries", "machines", "nodes",
+    "processes", "priority",
 )  # fmt: skip
 _SWITCHES = ("output", "aim")
 _PAIRS = ("hyperparameters", "env", "evaluation")

@@ -86,6 +86,8 @@ _CHINESE = {
     "the lists make": "超参组合过多，一次搜索最多 10000 个。",
     "a sweep has no evaluation script": "超参搜索不支持评估脚本。",
     "a sweep cannot change its machines": "超参搜索不支持 spot_first，请选择 spot 或 on_demand。",
+    "several nodes train one combination": "超参搜索的每个训练只用一台机器，请删除 nodes。",
+    "several nodes are on-demand machines": "多机训练只支持按需机器，请选择 on_demand。",
     "that is not the name of a branch": "这不是有效的分支或标签名称。",
 }
 _CHINESE_ENDINGS = {

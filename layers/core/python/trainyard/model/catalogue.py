@@ -43,6 +43,10 @@ class Framework(BaseModel):
     replaced_by: str | None = None
     note: Text | None = None
 
+    def job_definition_for(self, nodes: int) -> str:
+        """Logical name of the job definition for a run on that many machines."""
+        return _for_nodes(self.job_definition, nodes)
+
 
 class Price(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,7 +74,13 @@ class Flavor(BaseModel):
     """Logical name of the family's job queue; the operator's stack maps it to an ARN."""
     prices: dict[str, Price] = {}
     """On-demand price by region."""
+    max_nodes: int = Field(1, ge=1)
+    """Machines that one run may train on together."""
     retired: bool = False
+
+    def queue_for(self, nodes: int) -> str:
+        """Logical name of the queue for a run on that many machines."""
+        return _for_nodes(self.queue, nodes)
 
 
 class Catalogue(BaseModel):
@@ -105,3 +115,8 @@ class Catalogue(BaseModel):
 def load_catalogue() -> Catalogue:
     """The catalogue that ships with the package, read once."""
     return Catalogue.model_validate_json(files("trainyard.model").joinpath("catalogue.json").read_bytes())
+
+
+def _for_nodes(name: str, nodes: int) -> str:
+    """Several machines for one run have queues and job definitions of their own."""
+    return f"{name}-nodes" if nodes > 1 else name

@@ -63,6 +63,8 @@ class Observation(BaseModel):
     """For a sweep: where its trainings stand."""
 
 
+PLATFORM = "trainyard"
+"""Who asked for a stop that no user asked for."""
 # An event is delivered five times at most before it is put aside.
 _KEPT_JOB_TOKENS = 10
 # As often must a backend say that it may have lost a job, before it counts.
@@ -236,6 +238,16 @@ def request_stop(run: Run, by: str, at: datetime) -> Run:
     if nothing_submitted:
         return _move(run, RunState.STOPPED, at, stop=stop)
     return _change(run, at, stop=stop)
+
+
+def lose_node(run: Run, failure: FailureReason, at: datetime) -> Run:
+    """One of its machines failed, and the others would wait for that one for ever: what is left of it is to be ended.
+
+    Backends go by the first machine alone.
+    """
+    if run.state.is_final or run.stop is not None:
+        return run
+    return _change(run, at, stop=StopRequest(by=PLATFORM, at=at, failure=failure))
 
 
 def stop_unsubmitted(run: Run, token: str, at: datetime) -> Run:

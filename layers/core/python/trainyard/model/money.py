@@ -30,7 +30,7 @@ class Estimate(BaseModel):
     price_date: str
     """The day the price was read off."""
     most_usd: float
-    """All attempts of all trainings, each to its time limit."""
+    """All attempts of all trainings on all their machines, each to its time limit."""
     expected_usd: float | None = None
     """The median of what the project's former runs of this name took on this flavor; None where there are none."""
     past_runs: int = 0
@@ -68,7 +68,7 @@ def estimate(spec: RunSpec, flavor: Flavor, region: str, past_seconds: Sequence[
     price = flavor.prices.get(region)
     if price is None:
         return None
-    longest = (spec.timeout + GRACE).total_seconds() * (spec.retries + 1) * spec.trainings
+    longest = (spec.timeout + GRACE).total_seconds() * (spec.retries + 1) * spec.machine_count
     return Estimate(
         region=region,
         usd_per_hour=price.usd_per_hour,

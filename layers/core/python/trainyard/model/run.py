@@ -119,13 +119,6 @@ class Fallback(BaseModel):
     at: datetime
 
 
-class StopRequest(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    by: str
-    at: datetime
-
-
 class FailureReason(BaseModel):
     """Why a run did not succeed, as precisely as it could be found out."""
 
@@ -133,12 +126,21 @@ class FailureReason(BaseModel):
 
     kind: str
     """script | setup | out_of_memory | killed | no_space | no_network | too_many_processes | nan | timeout | host
-    | platform"""
+    | node | platform"""
     message: Text
     file: str | None = None
     """In the user's code."""
     line: int | None = None
     last_lines: list[str] = []
+
+
+class StopRequest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str
+    at: datetime
+    failure: FailureReason | None = None
+    """Set where the platform ends it because it cannot succeed any more: then it has failed, and this is why."""
 
 
 class LogsFacet(BaseModel):

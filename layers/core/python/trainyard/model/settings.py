@@ -44,6 +44,7 @@ class Settings(BaseModel):
     )
     job_queues: dict[str, str] = Field({}, description="JSON: a flavor's queue name to the job queue's ARN.")
     job_definitions: dict[str, str] = Field({}, description="JSON: a framework's job definition name to its ARN.")
+    script_network: str = Field("", description="Whether scripts may use the network: open or closed; empty: unknown.")
     max_vcpus: dict[str, int] = Field(
         {}, description="JSON: a family of machines, as flavors name their queue, to the most vCPUs at a time."
     )

@@ -43,6 +43,7 @@ AIM_ARGUMENT = "aim_repo"
 EVALUATED_ARGUMENT = "model_url"
 """What an evaluation script is given the outputs of the evaluated run as."""
 
+MAX_NODES = 64
 MIN_TIMEOUT = timedelta(minutes=1)
 MAX_TIMEOUT = timedelta(days=14)
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d)\s*")
@@ -252,6 +253,9 @@ class RunSpec(BaseModel):
     processes: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="Processes of the script, with RANK, WORLD_SIZE and so on; auto: one for each card."
     )
+    nodes: Annotated[int, Field(ge=1, le=MAX_NODES)] = Field(
+        1, description="Machines that train together: the script's processes run on each, and RANK counts across all."
+    )
     priority: Priority = Field(Priority.NORMAL, description="low, normal or high, among the owner's own runs.")
     evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="What the result must fulfil.")
 
@@ -309,12 +313,21 @@ class RunSpec(BaseModel):
             raise ValueError("a sweep has no evaluation script: it judges one training")
         if self.is_sweep and self.machines is Machines.SPOT_FIRST:
             raise ValueError("a sweep cannot change its machines: choose spot or on_demand")
+        if self.nodes > 1 and self.is_sweep:
+            raise ValueError("several nodes train one combination: a sweep has one machine for each")
+        if self.nodes > 1 and self.machines is not Machines.ON_DEMAND:
+            raise ValueError("several nodes are on-demand machines: AWS Batch takes no others together")
         return self
 
     @property
     def trainings(self) -> int:
         """How many trainings the run is made of: 1, or a sweep's combinations."""
         return _combined(self.hyperparameters)
+
+    @property
+    def machine_count(self) -> int:
+        """Machines that are paid for in each attempt: of every training, every node."""
+        return self.trainings * self.nodes
 
     @property
     def is_sweep(self) -> bool:

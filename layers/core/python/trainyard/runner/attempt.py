@@ -24,6 +24,7 @@ from trainyard.runner.inputs import ContentCache, stage_inputs
 from trainyard.runner.isolation import Access, Jail
 from trainyard.runner.job import Job
 from trainyard.runner.limits import disk_limit, memory_limit
+from trainyard.runner.nodes import await_others
 from trainyard.runner.outputs import Output, Syncing
 from trainyard.runner.requirements import REQUIREMENTS_FILE, Requirements
 from trainyard.runner.shipping import LogShipper
@@ -161,6 +162,7 @@ class Attempt:
             timeout=request.spec.timeout.total_seconds(),
             stop_grace=self._job.stop_grace,
             needs_loopback=script.processes(request) > 1,
+            needs_network=self._job.nodes > 1,
             jail=self._jail,
             access=Access([workspace.inputs, *environment.folders], workspace.writable, temporary=workspace.temporary),
             disk_bytes=disk_limit(workspace.root, policy.max_disk_bytes),
@@ -199,6 +201,20 @@ class Attempt:
         )
         with self._stopwatch.stage("upload"):
             self._upload(request)
+        if self._job.nodes > 1 and self._job.node == 0 and self._result.ending is Ending.SUCCEEDED:
+            with self._stopwatch.stage("others"):
+                self._await_others()
+
+    def _await_others(self) -> None:
+        """A good ending is none where another machine's was not."""
+        others = await_others(self._objects, self._job, self._stop)
+        failed = {node: each for node, each in others.items() if each.ending is not Ending.SUCCEEDED}
+        if failed and not self._stop.requested:
+            node, result = min(failed.items())
+            exit_code = result.exit_code or reasons.EXIT_SETUP_FAILED
+            self._end(Ending.SCRIPT_FAILED, exit_code, reasons.other_failed(node, result.reason), result.last_lines)
+        elif len(others) < self._job.nodes - 1:
+            self._log.say(reasons.OTHERS_SILENT)
 
     def _upload(self, request: RunRequest) -> None:
         """Keep what the script left, however it ended. A good ending is none where its output is lost."""

@@ -30,6 +30,10 @@ INTERNAL = Text(
     en="The platform failed while it made the run ready; start the run again.",
     zh="平台在准备训练时出错，请重新创建训练。",
 )
+OTHERS_SILENT = Text(
+    en="not every other machine has ended; what it had not stored yet is lost",
+    zh="并非所有其他机器都已结束，其尚未保存的内容将丢失",
+)
 _LIMITS = {
     Limit.MEMORY: Text(
         en="The script was ended because it used more memory than its flavor has: "
@@ -64,6 +68,11 @@ def timed_out(timeout: timedelta) -> Text:
         en=f"The script did not end within its timeout of {limit}; raise `timeout` or train for fewer epochs.",
         zh=f"脚本未能在 timeout（{limit}）内结束，请增大 timeout 或减少训练轮数。",
     )
+
+
+def other_failed(node: int, reason: Text | None) -> Text:
+    en, zh = (f" {reason.en}", reason.zh) if reason else ("", "")
+    return Text(en=f"Machine {node} failed.{en}", zh=f"第 {node} 号机器失败。{zh}")
 
 
 def _failed(ended: Ended) -> Text:

@@ -38,6 +38,12 @@ _NO_LOOPBACK = Text(
 )
 
 
+_NO_NETWORK = Text(
+    en="the machines of this run cannot meet: scripts have no network; the operator can open it",
+    zh="此训练的各台机器无法互相连接：脚本不能使用网络；请管理员开放网络",
+)
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a script ended."""
@@ -139,6 +145,8 @@ class Script:
     memory_bytes: int
     needs_loopback: bool = False
     """Its processes meet each other over TCP."""
+    needs_network: bool = False
+    """They are on several machines."""
 
     def run(self, stop: Stop, log: LogShipper) -> Ended:
         """Run it to its end, handing over what it prints as it comes. Nothing of it is left when this returns.
@@ -163,7 +171,9 @@ class Script:
             os.close(prints)
         if (warning := lacking(started)) is not None:
             log.say(warning)
-        if self.needs_loopback and started.isolation.get("network") == SYSTEM_CALL_FILTER:
+        if self.needs_network and not self.jail.policy.network:
+            log.say(_NO_NETWORK)
+        elif self.needs_loopback and started.isolation.get("network") == SYSTEM_CALL_FILTER:
             log.say(_NO_LOOPBACK)
         tail = Tail()
         pump = threading.Thread(target=_pump, args=(hears, log.write, tail), name="output", daemon=True)

@@ -30,7 +30,7 @@ def estimate_of(table: Table, project: str, name: str, spec: RunSpec, *, evaluat
     if flavor is None:
         return None
     past = [
-        run.cost.seconds / run.spec.trainings * spec.trainings
+        run.cost.seconds / run.spec.machine_count * spec.machine_count
         for run in table.runs_of(project, _PAST_RUNS).rows
         if run.name == name
         and (run.evaluates is not None) == evaluates

@@ -120,7 +120,11 @@ def _policy(request: RunRequest, bucket: str, depth: int) -> dict[str, Any]:
                 "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
                 "Resource": [f"{run}{part}/*" for part in ("attempts", "output", "aim", "children", "nodes")],
             },
-            {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": [f"{run}output/*", f"{run}children/*"]},
+            {
+                "Effect": "Allow",
+                "Action": "s3:DeleteObject",
+                "Resource": [f"{run}{part}/*" for part in ("output", "children", "nodes")],
+            },
             {
                 "Effect": "Allow",
                 "Action": "s3:ListBucket",

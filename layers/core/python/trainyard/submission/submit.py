@@ -93,6 +93,8 @@ def _submit_unless_stopped(
         return None
     if run.spec is not None and run.spec.is_sweep and not backend.carries_sweeps:
         raise SubmissionRefusedError(_NO_SWEEPS)
+    if run.spec is not None and run.spec.nodes > 1 and not backend.carries_nodes:
+        raise SubmissionRefusedError(_NO_NODES)
     return backend.submit(_request(run, framework, flavor, secret))
 
 
@@ -101,14 +103,19 @@ _NO_SWEEPS = Text(
     zh="该框架的计算资源不支持超参搜索。请为每个超参只填一个值，或选择其他框架。",
 )
 
+_NO_NODES = Text(
+    en="This framework's machines take no run on several of them. Write `nodes: 1`, or choose another framework.",
+    zh="该框架的计算资源不支持多机训练。请写 `nodes: 1`，或选择其他框架。",
+)
+
 
 def _request(run: Run, framework: Framework, flavor: Flavor, secret: str) -> JobRequest:
     assert run.spec is not None, "only a run with a spec is admitted"
     return JobRequest(
         run_id=run.id,
         owner=run.project.partition("/")[0],
-        queue=flavor.queue,
-        job_definition=framework.job_definition,
+        queue=flavor.queue_for(run.spec.nodes),
+        job_definition=framework.job_definition_for(run.spec.nodes),
         instance=flavor.instance,
         version=framework.version,
         vcpus=flavor.vcpus,
@@ -120,11 +127,13 @@ def _request(run: Run, framework: Framework, flavor: Flavor, secret: str) -> Job
         machines=run.machines,
         priority=run.spec.priority,
         children=run.spec.trainings if run.spec.is_sweep else 0,
+        nodes=run.spec.nodes,
     )
 
 
 def _job_of(run: Run, flavor: Flavor, backend: ComputeBackend) -> Job | None:
-    return backend.find_by_name(run.id, flavor.queue, run.machines)
+    assert run.spec is not None, "only a run with a spec is admitted"
+    return backend.find_by_name(run.id, flavor.queue_for(run.spec.nodes), run.machines)
 
 
 def _choice(run: Run, catalogue: Catalogue) -> tuple[Framework, Flavor]:

@@ -15,7 +15,7 @@ from trainyard.model.run import FailureReason, Run, RunState
 from trainyard.model.settings import settings
 from trainyard.model.text import Text
 from trainyard.store import State
-from trainyard.store.layout import result_key
+from trainyard.store.layout import node_id, result_key
 from trainyard.store.objects import ObjectMissingError, Objects
 
 _STATE_OF_ENDING = {
@@ -127,17 +127,55 @@ def track_sweep(
     return run if seen is None else track_job(state, seen, now)
 
 
+def track_node(
+    state: State, status: JobStatus, backends: Callable[[str], ComputeBackend], at: datetime | None = None
+) -> Run | None:
+    """What was heard of one machine of several: its failure ends the run, unless the whole job has ended anyhow.
+
+    When the main machine ends, the others are ended with it, and events of both may be heard in any order.
+    """
+    now = at or datetime.now(UTC)
+    run = state.table.run(status.run_id)
+    if run is None or run.state.is_final or run.job is None or not status.node or status.phase is not JobPhase.FAILED:
+        return run
+    whole = backends(run.job.backend).describe(run.job)
+    if whole is None or whole.attempt != status.attempt:
+        return run
+    if whole.phase is JobPhase.FAILED or whole.phase is JobPhase.SUCCEEDED:
+        return track_job(state, whole, now)
+    if state.objects.size(result_key(run.id, status.attempt)) is not None:
+        return run
+    failure = _of_node(status, _result(state.objects, status, node_id(run.id, status.node)))
+    return state.table.change_run(run.id, lambda known: lifecycle.lose_node(known, failure, now), run)
+
+
+def _of_node(status: JobStatus, result: AttemptResult | None) -> FailureReason:
+    failure = _failure(status, result)
+    return failure.model_copy(
+        update={
+            "kind": "node",
+            "message": Text(
+                en=f"Machine {status.node} failed, and the others cannot go on without it. {failure.message.en}",
+                zh=f"第 {status.node} 号机器失败，其他机器无法继续。{failure.message.zh}",
+            ),
+        }
+    )
+
+
 def _is_fresh(run: Run, now: datetime) -> bool:
     small = run.children is None or run.children.total <= _COUNTED_AT_ONCE
     return not small and now - run.updated_at < _COUNTED_EVERY
 
 
-def _result(objects: Objects, status: JobStatus) -> AttemptResult | None:
-    """What the attempt wrote at its end; None while it lasts, or if the machine was gone before it could."""
+def _result(objects: Objects, status: JobStatus, place: str = "") -> AttemptResult | None:
+    """What the attempt wrote at its end; None while it lasts, or if the machine was gone before it could.
+
+    `place`: in place of the run's id in a key.
+    """
     if status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
         return None
     try:
-        return AttemptResult.model_validate_json(objects.get(result_key(status.run_id, status.attempt)))
+        return AttemptResult.model_validate_json(objects.get(result_key(place or status.run_id, status.attempt)))
     except ObjectMissingError:
         return None
 
@@ -161,7 +199,7 @@ def _observation(status: JobStatus, at: datetime, run: Run, result: AttemptResul
         update={
             "ended_as": ended_as,
             "exit_code": result.exit_code if result else status.exit_code,
-            "failure": _failure(status, result) if failed else None,
+            "failure": (_given_up(run) or _failure(status, result)) if failed else None,
         }
     )
 
@@ -177,6 +215,8 @@ def _final_state(status: JobStatus, run: Run, result: AttemptResult | None) -> R
     """The attempt knows best how it ended; without its word, a stop that was wished explains an end."""
     if status.phase is JobPhase.SUCCEEDED:
         return RunState.SUCCEEDED
+    if _given_up(run) is not None:
+        return RunState.FAILED
     if result is not None and result.ending is Ending.STOPPED and run.stop is None:
         # Nobody asked for it here: the backend ended it, for its time limit or because the machine went away.
         return RunState.TIMED_OUT if status.end is JobEnd.TIMED_OUT else RunState.FAILED
@@ -185,6 +225,11 @@ def _final_state(status: JobStatus, run: Run, result: AttemptResult | None) -> R
     if run.stop is not None:
         return RunState.STOPPED
     return RunState.TIMED_OUT if status.end is JobEnd.TIMED_OUT else RunState.FAILED
+
+
+def _given_up(run: Run) -> FailureReason | None:
+    """Why the platform itself ended it; None where it did not."""
+    return run.stop.failure if run.stop is not None else None
 
 
 def _failure(status: JobStatus, result: AttemptResult | None) -> FailureReason:

@@ -18,7 +18,7 @@ from trainyard.model.settings import settings
 from trainyard.store import State, layout
 from trainyard.store.log_end import log_end
 from trainyard.store.objects import Objects
-from trainyard.tracking.track import track_job, track_sweep
+from trainyard.tracking.track import track_job, track_node, track_sweep
 
 Backends = Callable[[str], ComputeBackend]
 
@@ -75,6 +75,8 @@ def heard(state: State, status: JobStatus, backends: Backends, at: datetime | No
     """What Batch says of a job. Of a carrier it is only a reason to look at the run that is carried."""
     run = state.table.run(run_of_carrier(status.run_id))
     if run is None or run.state.is_final or _backend_of(run) == status.job.backend:
+        if status.node is not None:
+            return track_node(state, status, backends, at)
         of_sweep = status.child is not None or status.children is not None
         return track_sweep(state, status, backends, at) if of_sweep else track_job(state, status, at)
     # One that is not noted yet is looked at when it is: the schedule is on.

@@ -555,6 +555,20 @@ _OWN: list[tuple[str, str, str, str, str]] = [
         "请写 `machines: spot` 或 `machines: on_demand`。",
     ),
     (
+        r"several nodes train one combination.*",
+        "A sweep has one machine for each of its trainings, and this run asks for several `nodes`.",
+        "超参搜索的每个训练只用一台机器，而此训练要求多个 `nodes`。",
+        "Remove `nodes`, or give each hyperparameter one value.",
+        "请删除 `nodes`，或为每个超参只填一个值。",
+    ),
+    (
+        r"several nodes are on-demand machines.*",
+        "AWS Batch lets several machines train together on on-demand machines alone.",
+        "AWS Batch 的多机训练只支持按需机器。",
+        "Write `machines: on_demand`, or remove `nodes`.",
+        "请写 `machines: on_demand`，或删除 `nodes`。",
+    ),
+    (
         r"at most (\d+) hyperparameters and (\d+) inputs",
         "There are more than {0} hyperparameters or {1} inputs.",
         "hyperparameters 超过 {0} 个，或 inputs 超过 {1} 个。",

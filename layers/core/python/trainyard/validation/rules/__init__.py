@@ -21,6 +21,8 @@ REGISTRY = {
     "unknown-flavor": f"{_HERE}.catalogue:UnknownFlavor",
     "flavor-misfit": f"{_HERE}.catalogue:FlavorMisfit",
     "spot-without-retries": f"{_HERE}.machines:SpotWithoutRetries",
+    "nodes-not-offered": f"{_HERE}.machines:NodesNotOffered",
+    "ranks-cannot-meet": f"{_HERE}.machines:RanksCannotMeet",
     "timeout-too-long": f"{_HERE}.machines:TimeoutTooLong",
     "code-dir-missing": f"{_HERE}.code:CodeDirMissing",
     "boot-file-missing": f"{_HERE}.code:BootFileMissing",

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from trainyard.model.finding import Finding, Severity
-from trainyard.model.installation import longest_timeout
+from trainyard.model.installation import longest_timeout, nodes_missing, scripts_lack_network
 from trainyard.model.spec import Machines, format_duration
 from trainyard.model.text import Text
 from trainyard.validation.rules.contract import EXAMPLE_SPEC, Example, RunRule
@@ -90,5 +90,80 @@ class TimeoutTooLong(RunRule):
             Text(
                 en=f"Write `timeout: {most}` or less, or ask the operator for more.",
                 zh=f"请改为 `timeout: {most}` 或更短，或请管理员提高上限。",
+            ),
+        )
+
+
+_TWO_NODES = {"trainyard.yaml": EXAMPLE_SPEC + "    nodes: 2\n"}
+_READY: dict[str, object] = {"job_queues": {"cpu": "arn", "cpu-nodes": "arn"}, "script_network": "open"}
+
+
+class NodesNotOffered(RunRule):
+    id: ClassVar[str] = "nodes-not-offered"
+    title = Text(en="So many machines cannot train together", zh="无法使用这么多机器共同训练")
+    explanation = Text(
+        en="`nodes` asks for several machines of the flavor. The flavor must allow it, the operator must have given "
+        "them a network (`NodesNatGateway`) and opened it to scripts (`ScriptNetwork=open`), so that their ranks can "
+        "meet, and the family's maximum of vCPUs must hold them all.",
+        zh="`nodes` 表示使用同一规格的多台机器。该规格须支持多机；管理员须为其配置网络（`NodesNatGateway`），"
+        "并对脚本开放网络（`ScriptNetwork=open`），各进程才能互相连接；该系列的 vCPU 上限须能容纳全部机器。",
+    )
+    failing = (
+        Example(_TWO_NODES, line=7, installation={**_READY, "job_queues": {"cpu": "arn"}}),
+        Example(_TWO_NODES, line=7, installation={**_READY, "script_network": "closed"}),
+        Example(_TWO_NODES, line=7, installation={**_READY, "max_vcpus": {"cpu": 15}}),
+        Example({"trainyard.yaml": EXAMPLE_SPEC + "    nodes: 17\n"}, line=7),
+    )
+    passing = (
+        Example(_TWO_NODES),
+        Example(_TWO_NODES, installation={**_READY, "max_vcpus": {"cpu": 16}}),
+        Example({"trainyard.yaml": EXAMPLE_SPEC + "    nodes: 1\n"}, installation={"script_network": "closed"}),
+    )
+
+    def check(self, view: RunView) -> Iterator[Finding]:
+        if view.spec.nodes == 1 or view.flavor is None:
+            return
+        why = nodes_missing(view.flavor, view.spec.nodes)
+        if why is not None:
+            yield self.finding(view.place("nodes"), *why)
+
+
+class RanksCannotMeet(RunRule):
+    id: ClassVar[str] = "ranks-cannot-meet"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title = Text(en="The processes may not reach each other", zh="各进程可能无法互相连接")
+    explanation = Text(
+        en="Several processes of a script meet over TCP. Where scripts have no network and the machine has no network "
+        "namespaces, as in containers of AWS Batch, they have no loopback either: the operator opens the network "
+        "(`ScriptNetwork=open`), or the script uses one process.",
+        zh="脚本的多个进程通过 TCP 互相连接。若脚本不能使用网络，且机器没有网络命名空间（AWS Batch 的容器即如此），"
+        "则也没有本地回环：请管理员开放网络（`ScriptNetwork=open`），或只使用一个进程。",
+    )
+    failing = (
+        Example(
+            {"trainyard.yaml": EXAMPLE_SPEC + "    processes: 2\n"}, line=7, installation={"script_network": "closed"}
+        ),
+    )
+    passing = (
+        Example({"trainyard.yaml": EXAMPLE_SPEC + "    processes: 2\n"}, installation={"script_network": "open"}),
+        Example({"trainyard.yaml": EXAMPLE_SPEC + "    processes: auto\n"}, installation={"script_network": "closed"}),
+    )
+
+    def check(self, view: RunView) -> Iterator[Finding]:
+        cards = view.flavor.accelerators if view.flavor is not None else 0
+        count = cards if view.spec.processes == "auto" else view.spec.processes
+        on_batch = view.framework is not None and view.framework.backend == "aws_batch"
+        # Of several machines the other rule says more.
+        if count < 2 or view.spec.nodes > 1 or not on_batch or not scripts_lack_network():
+            return
+        yield self.finding(
+            view.place("processes"),
+            Text(
+                en=f"The {count} processes of the script may not reach each other here: scripts have no network.",
+                zh=f"脚本的 {count} 个进程在此可能无法互相连接：脚本不能使用网络。",
+            ),
+            Text(
+                en="Ask the operator for `ScriptNetwork=open`, or write `processes: 1`.",
+                zh="请管理员设置 `ScriptNetwork=open`，或改为 `processes: 1`。",
             ),
         )

@@ -16,7 +16,7 @@ from trainyard.model.text import Text
 
 SIMPLE = (
     "name", "description", "ref", "commit", "code_dir", "boot_file", "framework", "flavor", "hyperparameters", "env",
-    "evaluation", "timeout", "retries", "machines", "priority",
+    "evaluation", "timeout", "retries", "machines", "nodes", "processes", "priority",
 )  # fmt: skip
 SWITCHES = ("output", "aim")
 MOST_INPUTS = 50
@@ -142,6 +142,8 @@ def _values(run: Run, spec: RunSpec) -> dict[str, str]:
         "timeout": format_duration(spec.timeout),
         "retries": str(spec.retries),
         "machines": spec.machines.value,
+        "nodes": str(spec.nodes),
+        "processes": str(spec.processes),
         "priority": spec.priority.value,
     }
 
