@@ -51,17 +51,25 @@ def batch(**arguments: Any) -> Iterator[tuple[BatchServer, AwsBatch, Any]]:
                     )
                 ],
             )["jobQueueArn"]
-            for name in ("cpu", "cpu-spot", "cpu-spotfirst")
+            for name in ("cpu", "cpu-spot", "cpu-spotfirst", "cpu-nodes")
         }
-        definition = client.register_job_definition(
-            jobDefinitionName="cpu",
-            type="container",
-            retryStrategy={"attempts": 3},
-            containerProperties={
-                "image": "runner",
-                "command": ["run"],
-                "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
-            },
-        )["jobDefinitionArn"]
-        known = Settings(job_queues=queues, job_definitions={"cpu": definition})
+        container = {
+            "image": "runner",
+            "command": ["run"],
+            "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
+        }
+        nodes = {
+            "numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": container}],
+        }  # fmt: skip
+        kinds: dict[str, dict[str, Any]] = {
+            "cpu": {"type": "container", "containerProperties": container},
+            "cpu-nodes": {"type": "multinode", "nodeProperties": nodes},
+        }
+        definitions = {
+            name: client.register_job_definition(jobDefinitionName=name, retryStrategy={"attempts": 3}, **kind)[
+                "jobDefinitionArn"
+            ]
+            for name, kind in kinds.items()
+        }
+        known = Settings(job_queues=queues, job_definitions=definitions)
         yield server, AwsBatch(client, known), client

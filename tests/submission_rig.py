@@ -97,7 +97,7 @@ def _queues(client: Any) -> Any:
     from trainyard.model.settings import Settings
 
     queues = {each["jobQueueName"]: each["jobQueueArn"] for each in client.describe_job_queues()["jobQueues"]}
-    (definition,) = client.describe_job_definitions()["jobDefinitions"]
+    (definition,) = client.describe_job_definitions(jobDefinitionName="cpu")["jobDefinitions"]
     return Settings(job_queues=queues, job_definitions={"cpu": definition["jobDefinitionArn"]})
 
 

@@ -32,7 +32,9 @@ def stack(openid: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory) -> I
     image = make_image(tmp_path_factory.mktemp("ascend"))
     lake = {"InputObjects": f"arn:aws:s3:::{LAKE}/digits/*", "InputBuckets": f"arn:aws:s3:::{LAKE}"}
     who = {"OidcIssuer": openid.issuer, "OidcClientId": CLIENT, "OidcEmailDomains": "example.org"}
-    with Stack("e2e", keep=False, ascend=image, parameters={**lake, **who}) as running:
+    # Ranks on several machines meet over the network.
+    nodes = {"NodesNatGateway": "nat-0", "ScriptNetwork": "open"}
+    with Stack("e2e", keep=False, ascend=image, parameters={**lake, **who, **nodes}) as running:
         state_of(running.addresses).secrets.put(CLIENT_SECRET, SECRET)
         openid.redirects.append(f"{running.addresses.api}/sign-in/openid/callback")
         yield running

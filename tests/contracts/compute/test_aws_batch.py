@@ -67,6 +67,30 @@ class TestAwsBatch(BackendContract):
         status = self.ended(self.made, job)
         assert status.children == ChildCount(total=2, failed=2)
 
+    def nodes(self, program: str, **changes: Any) -> JobRequest:
+        place = {"queue": "cpu-nodes", "job_definition": "cpu-nodes", "nodes": 2}
+        return self.request("run-nodes", program, **place, **changes)
+
+    def test_several_machines_are_one_job_and_all_are_paid_for(self) -> None:
+        job = self.made.submit(self.nodes("ok"))
+        status = self.ended(self.made, job)
+        assert (status.phase, status.attempt, status.run_id) == (JobPhase.SUCCEEDED, 1, "run-nodes")
+        (first,) = self.made.nodes_of(job, [0])
+        assert (first.node, first.phase) == (0, JobPhase.SUCCEEDED)
+        assert status.seconds == pytest.approx(2 * first.seconds)
+        assert self.made.find_by_name("run-nodes", "cpu-nodes") == job
+        assert [each.node for each in self.made.nodes_of(job, [1, 2])] == [1]
+
+    def test_several_machines_are_stopped_as_a_whole(self) -> None:
+        job = self.made.submit(self.nodes("sleep"))
+        self.wait(self.made, job, lambda status: status.phase is JobPhase.RUNNING)
+        self.made.stop(job, "enough")
+        assert self.ended(self.made, job).reason == "enough"
+        deadline = time.monotonic() + 10
+        while {each.phase for each in self.made.nodes_of(job, [0, 1])} != {JobPhase.FAILED}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
     def test_a_failing_script_is_not_retried(self) -> None:
         status = self.ended(self.made, self.made.submit(self.request("run-once", "fail", retries=3)))
         assert (status.attempt, status.end) == (1, JobEnd.SCRIPT)

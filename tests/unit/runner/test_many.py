@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from unit.runner.rig import RUN_ID, Rig
 
 from trainyard.model.result import AttemptResult, Ending
+from trainyard.model.text import Text
 from trainyard.store import layout
 
 
@@ -66,6 +69,42 @@ def test_machines_count_their_ranks_on(rig: Rig) -> None:
     assert rig.printed(run_id=place) == "[rank 1] {'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': '10.0.0.7'}\n"
     assert rig.result(run_id=place).ending is Ending.SUCCEEDED
     assert list(rig.objects.find(layout.attempt_prefix(RUN_ID, 1))) == []
+
+
+def _other(rig: Rig, ending: Ending, **more: object) -> None:
+    """What the second machine left."""
+    result = {"run_id": RUN_ID, "attempt": 1, "ending": ending, "finished_at": "2026-01-01T00:00:00Z", **more}
+    place = layout.result_key(layout.node_id(RUN_ID, 1), 1)
+    rig.objects.put(place, AttemptResult.model_validate(result).model_dump_json().encode())
+
+
+def test_the_main_machine_ends_when_the_others_have(rig: Rig) -> None:
+    rig.request("print('done')")
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(rig.run, node=0, nodes=2)
+        with pytest.raises(TimeoutError):
+            ending.result(3)
+        _other(rig, Ending.SUCCEEDED)
+        assert ending.result(30) == 0
+    assert rig.result().ending is Ending.SUCCEEDED
+
+
+def test_a_good_end_is_none_where_another_machine_failed(rig: Rig) -> None:
+    rig.request("print('done')")
+    _other(rig, Ending.SCRIPT_FAILED, exit_code=3, reason=Text(en="It broke.", zh="出错。"), last_lines=["bad card"])
+    assert rig.run(node=0, nodes=2) == 3
+    result = rig.result()
+    assert result.ending is Ending.SCRIPT_FAILED
+    assert result.reason is not None
+    assert result.reason.en == "Machine 1 failed. It broke."
+    assert result.last_lines == ["bad card"]
+
+
+def test_the_main_machine_waits_no_longer_than_it_may(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainyard.runner.nodes.WAIT_SECONDS", 0.0)
+    rig.request("print('done')")
+    assert rig.run(node=0, nodes=2) == 0
+    assert rig.result().ending is Ending.SUCCEEDED
 
 
 def test_children_of_a_sweep_have_their_own_hyperparameters_and_places(rig: Rig) -> None:

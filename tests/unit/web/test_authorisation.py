@@ -98,6 +98,7 @@ RULES = {
     "POST /v1/runs/{run}/credentials": Said(THE_JOB, run="going"),
     "GET /v1/runs/{run}/search": Said(READ, query="text=loss"),
     "GET /v1/runs/{run}/children": Said(READ),
+    "GET /v1/runs/{run}/nodes": Said(READ),
     "GET /v1/projects/{owner}/{name}/search": Said(READ, query="text=loss"),
 }
 for _kind in ("repositories", "projects"):

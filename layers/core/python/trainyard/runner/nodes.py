@@ -15,12 +15,12 @@ WAIT_SECONDS = 240.0
 _LOOK_SECONDS = 1.0
 
 
-def await_others(objects: Objects, job: Job, stop: Stop, seconds: float = WAIT_SECONDS) -> dict[int, AttemptResult]:
+def await_others(objects: Objects, job: Job, stop: Stop) -> dict[int, AttemptResult]:
     """What the other machines came to, by their index.
 
     Returns when all have ended or one has failed; without those that say nothing within that time, or until a stop.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + WAIT_SECONDS
     results: dict[int, AttemptResult] = {}
     while True:
         for node in range(1, job.nodes):

@@ -254,3 +254,14 @@ class ChildView(BaseModel):
 
 class ChildList(_Listed):
     children: list[ChildView]
+
+
+class NodeView(BaseModel):
+    """One machine of several."""
+
+    index: int
+    phase: str | None = Field(description="Where its job stands; null once the backend has forgotten it.")
+
+
+class NodeList(BaseModel):
+    nodes: list[NodeView]

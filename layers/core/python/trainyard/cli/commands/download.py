@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
 from trainyard.cli.client import ApiError, Client
+from trainyard.cli.commands.logs import add_part, part_of
 from trainyard.cli.terminal import client, command
 
 
@@ -16,6 +18,7 @@ def add(subparsers: Any) -> None:
     download.add_argument("folder", nargs="?", type=Path, default=Path(), help="where to; here if left out")
     download.add_argument("--aim", action="store_true", help="its Aim repository instead, which `aim up` opens")
     download.add_argument("--log", action="store_true", help="its log instead, as RUN.gz")
+    add_part(download)
 
 
 def _download(options: argparse.Namespace) -> None:
@@ -23,12 +26,15 @@ def _download(options: argparse.Namespace) -> None:
     root = options.folder.resolve()
     root.mkdir(parents=True, exist_ok=True)
     if options.log:
-        target = root / f"{options.run}.gz"
-        print(f"{api.download_from(f'/v1/runs/{options.run}/log.gz', target):>12}  {target.name}")
+        part = part_of(options)
+        target = root / ("-".join([options.run, *(f"{kind}-{index}" for kind, index in part.items())]) + ".gz")
+        address = f"/v1/runs/{options.run}/log.gz" + (f"?{urllib.parse.urlencode(part)}" if part else "")
+        print(f"{api.download_from(address, target):>12}  {target.name}")
         return
     # All are looked at before the first byte comes: a list that leads out of the folder is refused whole.
     place, key = ("aim/files", "files") if options.aim else ("outputs", "outputs")
-    files = [(one, _inside(root, one["path"])) for one in api.pages(f"/v1/runs/{options.run}/{place}", key)]
+    listed = api.pages(f"/v1/runs/{options.run}/{place}", key, **part_of(options))
+    files = [(one, _inside(root, one["path"])) for one in listed]
     if sys.stderr.isatty():
         _with_progress(api, files)
     else:

@@ -135,6 +135,7 @@ def _show(options: argparse.Namespace) -> None:
             ("project", f"{run['project']} ({run['name']})"),
             ("state", run["state"]),
             ("trainings", _trainings(run.get("children"))),
+            ("nodes", _nodes(run.get("spec"))),
             ("verdict", run["evaluation"]["verdict"]),
             ("commit", run["commit"]),
             ("requested", f"{ago(run['created_at'])} by {run['requested_by']}, {run['origin']}"),
@@ -145,6 +146,11 @@ def _show(options: argparse.Namespace) -> None:
             *((step["state"], f"{step['at']}  attempt {step['attempt']}") for step in run["timeline"]),
         ]
     )
+
+
+def _nodes(spec: dict[str, Any] | None) -> int | None:
+    """How many machines train together, where it is more than one."""
+    return spec["nodes"] if spec and spec.get("nodes", 1) > 1 else None
 
 
 def _trainings(count: dict[str, int] | None) -> str | None:

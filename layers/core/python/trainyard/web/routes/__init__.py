@@ -7,13 +7,13 @@ from trainyard.web.routes import (  # noqa: F401 - each registers its routes
     jobs,
     metrics,
     notifications,
+    parts,
     repositories,
     results,
     rules,
     runs,
     search,
     service,
-    sweeps,
     tokens,
 )
 from trainyard.web.routes.routing import ROUTES, Call

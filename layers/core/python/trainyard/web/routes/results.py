@@ -12,9 +12,10 @@ from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError
 from trainyard.store.table import wrong_cursor
 from trainyard.web.messages import Answer
+from trainyard.web.parts import part_of
 from trainyard.web.result_views import AimView, FileList
+from trainyard.web.routes.parts import CHILD, NODE
 from trainyard.web.routes.routing import CURSOR, LARGEST_LIST, WAIT, Call, Parameter, not_yet, route, stored_json
-from trainyard.web.routes.sweeps import CHILD, left_by
 from trainyard.web.views import FindingList, LogView, OutputList
 
 _DEFAULT_LOG_BYTES = 65536
@@ -28,6 +29,7 @@ _LOG_QUERY = (
     Parameter("lines", "How many lines; 100 if left out.", "integer"),
     Parameter("tail", "Or: how many of the last lines.", "integer"),
     CHILD,
+    NODE,
     WAIT,
 )
 _OUTPUTS = Parameter("limit", f"Files in the answer; {LARGEST_LIST} if left out, {_MOST_OUTPUTS} at most.", "integer")
@@ -37,7 +39,7 @@ _OUTPUTS = Parameter("limit", f"Files in the answer; {LARGEST_LIST} if left out,
 def show_log(call: Call) -> Answer:
     """`offset` and `limit` in bytes; or `line` and `lines`; or `tail`."""
     run, request, objects = call.run(), call.request, call.state.objects
-    place = left_by(call, run)
+    place = part_of(request, run).place
     if "tail" in request.query:
         page = tail(objects, place, max(request.number("tail", 100, _MAX_LINES), 1))
     elif "line" in request.query:
@@ -62,10 +64,10 @@ def show_findings(call: Call) -> Answer:
     return answer
 
 
-@route("GET", "/v1/runs/{run}/outputs", gives=OutputList, query=(_OUTPUTS, CURSOR, CHILD))
+@route("GET", "/v1/runs/{run}/outputs", gives=OutputList, query=(_OUTPUTS, CURSOR, CHILD, NODE))
 def list_outputs(call: Call) -> Answer:
     """What the script left, with addresses to download it from for a quarter of an hour."""
-    return _files(call, layout.output_prefix(left_by(call, call.run())), "outputs")
+    return _files(call, layout.output_prefix(part_of(call.request, call.run()).place), "outputs")
 
 
 @route("GET", "/v1/runs/{run}/aim", gives=AimView)
@@ -109,9 +111,11 @@ def _files(call: Call, prefix: str, key: str) -> Answer:
     return Answer(200, {key: files, "next_cursor": files[-1]["path"] if len(found) == limit else None})
 
 
-@route("GET", "/v1/runs/{run}/log.gz", status=302)
+@route("GET", "/v1/runs/{run}/log.gz", status=302, query=(CHILD, NODE))
 def download_log(call: Call) -> Answer:
     run = call.run()
-    if call.state.objects.size(layout.log_key(run.id)) is None:
+    part = part_of(call.request, run)
+    key, name = layout.log_key(part.place), "-".join(filter(None, (run.id, part.query.replace("=", "-"))))
+    if call.state.objects.size(key) is None:
         raise not_yet()
-    return Answer(302, None, {"location": call.state.objects.download_address(layout.log_key(run.id), f"{run.id}.gz")})
+    return Answer(302, None, {"location": call.state.objects.download_address(key, f"{name}.gz")})

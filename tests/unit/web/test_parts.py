@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gzip
+from typing import Any
 
+import pytest
 from unit.web.conftest import Send
 
 from trainyard.store import State, layout
@@ -38,3 +40,32 @@ def test_a_run_that_is_no_sweep_has_none(send: Send, project: str) -> None:
     run = send("POST", f"/v1/projects/{project}/runs", {"name": "s", "spec": spec}).json["id"]
     assert send("GET", f"/v1/runs/{run}/children").json == {"children": [], "next_cursor": None}
     assert send("GET", f"/v1/runs/{run}/log", query="child=0").status == 404
+
+
+def test_the_machines_of_a_run_and_what_each_left(send: Send, project: str, web_state: State) -> None:
+    spec = {**SPEC, "hyperparameters": {}, "nodes": 2}
+    run = send("POST", f"/v1/projects/{project}/runs", {"name": "s", "spec": spec}).json["id"]
+    assert send("GET", f"/v1/runs/{run}/nodes").json == {
+        "nodes": [{"index": 0, "phase": None}, {"index": 1, "phase": None}]
+    }
+    web_state.objects.put(layout.log_chunk_key(run, 1, 0), gzip.compress(b"the first\n"))
+    web_state.objects.put(layout.log_chunk_key(layout.node_id(run, 1), 1, 0), gzip.compress(b"[rank 1] the other\n"))
+    assert send("GET", f"/v1/runs/{run}/log", query="node=0").json["text"] == "the first\n"
+    assert send("GET", f"/v1/runs/{run}/log", query="node=1").json["text"] == "[rank 1] the other\n"
+    assert send("GET", f"/v1/runs/{run}/log", query="node=2").status == 404
+    assert send("GET", f"/v1/runs/{run}/log", query="node=1&child=0").status == 422
+    assert send("GET", f"/v1/runs/{run}/nodes", token="eve").status == 404
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"nodes": 2}, "one machine"),
+        ({"nodes": 2, "hyperparameters": {}, "machines": "spot"}, "on-demand"),
+        ({"nodes": 65}, "64"),
+    ],
+)
+def test_nodes_that_cannot_be(send: Send, project: str, more: dict[str, Any], words: str) -> None:
+    answer = send("POST", f"/v1/projects/{project}/runs", {"name": "s", "spec": {**SPEC, **more}})
+    assert answer.status == 422
+    assert words in str(answer.json)
