@@ -142,7 +142,7 @@ def test_two_machines_train_together(stack: Stack, user: User) -> None:
     with pytest.raises(ApiError) as missing:
         _log(user, run_id, node=2)
     assert missing.value.status == 404
-    assert dead_letters(stack.addresses) == {}
+    assert not any(dead_letters(stack.addresses).values())
 
 
 def test_a_machine_that_fails_ends_the_run_and_says_why(user: User) -> None:
