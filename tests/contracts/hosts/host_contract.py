@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -9,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import pytest
-from contracts.hosts.api_server import ApiServer, Received, api_server
+from contracts.hosts.api_server import ApiServer, Received, api_server, serving
 from contracts.hosts.host_server import GUEST_TOKEN, OWNER_TOKEN, HostServer, host_server
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -28,6 +31,7 @@ from trainyard.hosts.contract import (
     Pushed,
     PushedRef,
 )
+from trainyard.hosts.redaction import MASK
 from trainyard.hosts.registry import host
 from trainyard.model.errors import InvalidInput, Unauthenticated, UserError
 from trainyard.model.repository import Repository, RepositoryKind
@@ -355,6 +359,45 @@ class StatusContract(FetchContract):
         with pytest.raises(HostUnavailableError):
             host(self.name).remove_webhook(self.local(server), "s3cret", address)
         assert [one.method for one in server.received] == ["GET"]
+
+    @pytest.mark.parametrize("status", [422, 503])
+    def test_what_a_host_repeats_of_what_it_was_sent_is_not_repeated(self, server: ApiServer, status: int) -> None:
+        token, secret = "glpat-x+/y&<z>s3cret", "whsec_aG9vay1zM2NyZXQ="
+        address, there = "https://t.example/h", self.local(server)
+
+        def echo(received: Received) -> tuple[int, dict[str, str], Any]:
+            credentials = [received.headers.get(name) for name in ("authorization", "private-token")]
+            said = json.dumps([credentials, received.payload])
+            if received.method == "GET" and "/hooks" in received.path:
+                return 200, {}, []
+            return status, {}, [said, quote(said), html.escape(said), base64.b64encode(said.encode()).decode()]
+
+        with serving(echo) as url:
+            there = there.model_copy(update={"api_url": url})
+            for act in (
+                lambda: host(self.name).report_status(there, f"octo:{token}", STATUS),
+                lambda: host(self.name).default_branch(there, token),
+                lambda: host(self.name).create_webhook(there, token, address, secret),
+            ):
+                with pytest.raises((HostRefusedError, HostUnavailableError)) as caught:
+                    act()
+                told = f"{caught.value!r} {caught.value} {getattr(caught.value, 'answer', '')}"
+                assert MASK in told
+                for one in (token, secret, secret[6:]):
+                    for form in (
+                        one,
+                        quote(one, safe=""),
+                        html.escape(one),
+                        base64.b64encode(one.encode()).decode()[:-4],
+                    ):
+                        assert form not in told
+
+    def test_a_token_that_no_header_may_hold_is_in_no_error(self, server: ApiServer) -> None:
+        for token in ("two\nlines-s3cret", "令牌-s3cret"):
+            with pytest.raises(HostRefusedError) as caught:
+                host(self.name).report_status(self.local(server), token, STATUS)
+            assert "s3cret" not in f"{caught.value!r} {caught.value}"
+        assert server.received == []
 
     def test_a_host_that_asks_for_more_patience_than_there_is_is_left_alone(self, server: ApiServer) -> None:
         server.answers = [(429, {"Retry-After": "3600"})] * 3

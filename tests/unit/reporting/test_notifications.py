@@ -94,6 +94,17 @@ def test_who_could_not_be_reached_is_tried_again_alone(house: State, server: Api
     assert len({one.headers["webhook-id"] for one in server.received}) == 1
 
 
+def test_an_address_that_only_its_owner_knows_is_not_repeated(house: State, server: ApiServer) -> None:  # noqa: F811
+    add(house, f"{server.url}/services/T0001/B0001/s3cretS3cretS3cret")
+    server.answers[:] = [(404, {})]
+    server.reply = "Cannot POST /services/T0001/B0001/s3cretS3cretS3cret"
+    known = house.table.repository("ada/lenet5")
+    assert known is not None
+    reason = try_out(house, "ada/lenet5", known.notifications[0], NOW)
+    assert "Cannot POST" in (reason or "")
+    assert "s3cret" not in (reason or "")
+
+
 def test_an_address_that_is_gone_fills_no_dead_letter_queue(house: State) -> None:
     add(house, "http://127.0.0.1:1/gone")
     with pytest.raises(HostUnavailableError):

@@ -273,6 +273,11 @@ def test_a_wrong_host_token_is_told_in_both_languages(send: Send, monkeypatch: p
             reply = send("POST", "/v1/projects", {**wanted, "host_token": "x-s3cret"}, **{"accept-language": language})
             assert (reply.status, reply.json["code"]) == (422, "host_refused_token")
             assert word in reply.json["message"]
+            split = send(
+                "POST", "/v1/projects", {**wanted, "host_token": "x-\ns3cret"}, **{"accept-language": language}
+            )
+            assert split.status == 422
+            assert "s3cret" not in split.text
             assert "s3cret" not in reply.text
         made = send("POST", "/v1/projects", {**wanted, "host_token": OWNER_TOKEN})
     assert (made.status, made.json["webhook"]["secret"], made.json["repository"]["default_branch"]) == (

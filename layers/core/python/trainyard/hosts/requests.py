@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from trainyard.hosts.addresses import Destination, destination
 from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
+from trainyard.hosts.redaction import margin, redacted, secrets_of
 
 TRIES = 3
 TIMEOUT_SECONDS = 5.0
@@ -28,7 +29,7 @@ WHOLE_SECONDS = 6.0
 """For one try from its beginning to its end."""
 _LONGEST_PAUSE_SECONDS = 2.0
 _ANSWER_BYTES = 1 << 20
-_REASON_BYTES = 2 << 10
+_REASON_CHARACTERS = 2 << 10
 # Too many requests, or a fault on the other side that may pass.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -84,13 +85,16 @@ def send(
     largest: int,
     query: str = "",
     tries: int = TRIES,
+    secrets: Collection[str] = (),
     sleep: Callable[[float], None] = time.sleep,
 ) -> Reply:
     """One request with a few tries; `largest`: bytes of the answer that are read. The errors of `send_json`.
 
-    `query` is ours and apart from the address, which somebody registered and may hold none.
+    `query` is ours and apart from the address, which somebody registered and may hold none. `secrets`: what no error
+    may repeat, besides what `redaction.secrets_of` finds in the request.
     """
     parts = urlsplit(url)
+    _check_headers(parts.hostname or "", headers)
     target = (parts.path or "/") + (f"?{query}" if query else "")
     name = parts.hostname or ""
     reason = ""
@@ -104,7 +108,7 @@ def send(
         else:
             if reply.status < 300:
                 return reply
-            text = reply.body[:_REASON_BYTES].decode(errors="replace")
+            text = _reason(reply.body, {*secrets, *secrets_of(headers, body, query)}, largest)
             if not _passes(reply):
                 raise HostRefusedError(name, reply.status, text)
             reason, asked = f"{reply.status} {text[:200]}".strip(), _asked_pause(reply.headers.get("retry-after", ""))
@@ -114,6 +118,22 @@ def send(
         if attempt + 1 < tries:
             sleep(_pause(attempt, asked))
     raise HostUnavailableError(f"{name} did not take the request in {tries} tries: {reason}")
+
+
+def _check_headers(host: str, headers: Mapping[str, str]) -> None:
+    """Before http.client refuses one in words that repeat it."""
+    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+        raise HostRefusedError(host, 400, "(it was not asked): the token has characters that no header may have")
+
+
+def _reason(answer: bytes, secrets: Collection[str], largest: int) -> str:
+    """The beginning of what a host says to explain itself; `largest`: bytes after which we read no more."""
+    most, spare = _REASON_CHARACTERS, margin(secrets)
+    # A character has four bytes at most.
+    text = answer[: 4 * (most + spare)].decode(errors="replace")
+    if len(answer) >= largest:
+        most = min(most, max(len(text) - spare, 0))
+    return redacted(text, secrets, most)
 
 
 def _passes(reply: Reply) -> bool:

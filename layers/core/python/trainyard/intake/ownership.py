@@ -8,7 +8,7 @@ from trainyard.intake.connection import default_branch
 from trainyard.intake.permissions import owned_repository, readable_repository, require_scope
 from trainyard.intake.webhooks import is_on_our_host
 from trainyard.model.errors import Conflict, InvalidInput, NotFound
-from trainyard.model.repository import AccessToken, Repository, Scope, UserName, Visibility
+from trainyard.model.repository import HOST_TOKEN, AccessToken, Repository, Scope, UserName, Visibility
 from trainyard.model.text import Text
 from trainyard.store import State
 from trainyard.store.places import MAX_MEMBERS
@@ -26,7 +26,12 @@ class RepositoryChanges(BaseModel):
     description: str | None = Field(None, max_length=500)
     default_branch: str | None = Field(None, min_length=1, max_length=200)
     host_token: str | None = Field(
-        None, min_length=1, max_length=1000, repr=False, description="A new one for the one that the host knows."
+        None,
+        min_length=1,
+        max_length=1000,
+        pattern=HOST_TOKEN,
+        repr=False,
+        description="A new one for the one that the host knows.",
     )
 
 

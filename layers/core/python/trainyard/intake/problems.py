@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainyard.model.errors import InvalidInput
-from trainyard.model.repository import USER_NAME
+from trainyard.model.repository import HOST_TOKEN, USER_NAME
 from trainyard.model.text import Text
 
 # The branches that pydantic adds to the place of an error when no member of a union fits.
@@ -54,6 +54,10 @@ _PATTERNS = {
     USER_NAME: Text(
         en="Write a user name: letters, digits, dots, hyphens and underscores, at most 63.",
         zh="请填写用户名：最多 63 个字母、数字、点、连字符或下划线。",
+    ),
+    HOST_TOKEN: Text(
+        en="A token has no spaces and no other characters than ASCII. Copy it once more.",
+        zh="令牌不含空格，且只能包含 ASCII 字符。请重新复制。",
     ),
     "^[A-Za-z0-9_-]{1,50}$": Text(
         en="Use 1 to 50 letters, digits, hyphens and underscores.", zh="请使用 1 到 50 个字母、数字、连字符或下划线。"

@@ -17,6 +17,7 @@ from trainyard.intake.webhooks import OWN_HOST, Webhook, is_on_our_host, new_sec
 from trainyard.model.errors import Conflict, Forbidden, InvalidInput, UserError
 from trainyard.model.repository import (
     FULL_NAME,
+    HOST_TOKEN,
     AccessToken,
     Repository,
     RepositoryKind,
@@ -43,7 +44,11 @@ class NewRepository(BaseModel):
     clone_url: str = Field("", description="Its https address; empty: make a new one.")
     api_url: str = Field("", description="Root of the host's API where it is not the public one.")
     host_token: str = Field(
-        "", max_length=1000, repr=False, description="Token for private repositories and commit statuses; kept secret."
+        "",
+        max_length=1000,
+        pattern=HOST_TOKEN,
+        repr=False,
+        description="Token for private repositories and commit statuses; kept secret.",
     )
     default_branch: str = Field("", max_length=200, description="Empty: as the host says, else main.")
     visibility: Visibility = Visibility.PRIVATE

@@ -20,6 +20,9 @@ USER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 UserName = Annotated[str, StringConstraints(pattern=USER_NAME)]
 """Also the first part of a full name."""
 
+HOST_TOKEN = r"^[!-~]*$"  # noqa: S105 - what one looks like
+"""What a header may hold: printable ASCII without spaces."""
+
 Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 """A full commit id, SHA-1 or SHA-256, in lower case."""
 
