@@ -39,7 +39,7 @@ class ContentCache:
 
     def path(self, file: InputFile) -> Path:
         content = file.content_id
-        return self._folder / content[:2] / content
+        return Path(f"{self._folder}/{content[:2]}/{content}")
 
     def holds(self, file: InputFile) -> bool:
         """Whether the content is there, whole and as it was put."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ LARGE_BYTES = 32 << 20
 PART_BYTES = 8 << 20
 _LOOK_SECONDS = 0.2
 _AHEAD = 16
+# What a processor's cache holds.
+_HASHED_BYTES = 256 << 10
 _HERE, _NOT_HERE = b"1", b"\0"
 
 
@@ -57,7 +60,9 @@ class PartedFetch:
     ) -> None:
         self._downloads, self._file = downloads, file
         self._record, self._pool, self._stop = record, pool, Stop(stop)
-        self._begun: deque[Future[Sequence[bytes]]] = deque()
+        self._begun: deque[Future[range]] = deque()
+        # The kernel lets one thread at a time write to a file; the others would spend the processor on waiting for it.
+        self._writing = threading.Lock()
         self._count = -(-file.size // PART_BYTES)
         known = os.pread(record, self._count, 0) if part.exists() else b""
         self._known = known.ljust(self._count, _NOT_HERE)
@@ -74,8 +79,8 @@ class PartedFetch:
     def sha256(self) -> str:
         """Bring every part that is not there, and say what the whole amounts to.
 
-        Parts are hashed in their order as they come, from memory: reading a large file again costs as much as fetching
-        it. So many are under way at a time as fit into a little more than a hundred megabytes.
+        Parts are hashed in their order as they come, from the file. So few are under way at a time that the kernel has
+        what is read still in memory: nobody has to hold it there, and what is compared is what the script will read.
         """
         digest = hashlib.sha256()
         os.truncate(self.handle, self._file.size)
@@ -96,26 +101,25 @@ class PartedFetch:
         os.close(self.handle)
 
     def _hash(self, digest: hashlib._Hash) -> None:
-        for piece in self._begun[0].result():
-            digest.update(piece)
+        part = self._begun[0].result()
+        for at in range(part.start, part.stop, _HASHED_BYTES):
+            digest.update(os.pread(self.handle, min(_HASHED_BYTES, part.stop - at), at))
         self._begun.popleft()
 
-    def _bring(self, number: int) -> Sequence[bytes]:
-        at, end = self._span(number)
+    def _bring(self, number: int) -> range:
+        """Which bytes of the file are there now."""
+        part = range(number * PART_BYTES, min((number + 1) * PART_BYTES, self._file.size))
         if self._known[number : number + 1] == _HERE:
-            return [os.pread(self.handle, end - at, at)]
+            return part
         self._stop.check()
-        pieces = []
-        for piece in self._downloads.stream(self._file.key, at, end, self._file.etag):
+        at = part.start
+        for piece in self._downloads.stream(self._file.key, at, part.stop, self._file.etag):
             self._stop.check()
-            os.pwrite(self.handle, piece, at)
+            with self._writing:
+                os.pwrite(self.handle, piece, at)
             at += len(piece)
-            pieces.append(piece)
         os.pwrite(self._record, _HERE, number)
-        return pieces
-
-    def _span(self, number: int) -> tuple[int, int]:
-        return number * PART_BYTES, min((number + 1) * PART_BYTES, self._file.size)
+        return part
 
 
 @contextmanager
