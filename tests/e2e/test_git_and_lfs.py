@@ -205,6 +205,8 @@ def test_what_no_branch_refers_to_any_more_is_found(stack: Stack, person: Person
         (work / "a.bin").write_bytes(content)
         person.run(f"git add . && git commit -qm {branch} && git push -u origin {branch}", work)
     person.run("git push origin --delete gone", work)
+    s3 = client(stack.addresses.endpoint, "s3")
+    s3.create_multipart_upload(Bucket=bucket(stack).bucket, Key="lfs/ada/set/never-finished")
     storage = "/v1/repositories/ada/set/storage"
     status, asked = call(stack, token, "POST", f"{storage}/inspect")
     assert status == 202
@@ -217,6 +219,7 @@ def test_what_no_branch_refers_to_any_more_is_found(stack: Stack, person: Person
     assert report["at"] >= asked["asked_at"]
     # Young ones are not listed: their push may still be on its way.
     assert (report["files"], report["recent"], report["unreferenced"], report["failed"]) == (2, 1, [], False)
+    assert (report["uploads_under_way"], report["unfinished_uploads"]) == (1, [])
     key = content_key("ada/set", hashlib.sha256(b"gone").hexdigest())
     wanted = {"report": report["at"], "keys": [key]}
     # Only what the report shows can be removed, and a young object it does not show.

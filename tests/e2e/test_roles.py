@@ -34,6 +34,9 @@ RARELY = {
     ("IndexLogs", "s3:AbortMultipartUpload"): "a log that could not be stored as a whole",
     ("ValidateRepo", "s3:DeleteObject"): "a file of Git LFS that nothing refers to any more, after some days",
     ("ValidateRepo", "s3:DeleteObjectVersion"): "the same",
+    ("Api", "s3:AbortMultipartUpload"): "an upload in parts that nobody has touched for a day",
+    ("Api", "s3:ListMultipartUploadParts"): "the same",
+    ("ValidateRepo", "s3:ListMultipartUploadParts"): "the same",
     # Only where the operator names a key or topics.
     ("EvaluateRun", "kms:Sign"): "signing with the operator's key",
     ("EvaluateRun", "kms:GetPublicKey"): "the same",
@@ -63,6 +66,8 @@ OPERATIONS = {
     "s3:ListBucket": {"ListObjectsV2", "HeadObject", "GetObject", "HeadBucket"},
     "s3:GetObject": {"GetObject", "HeadObject"},
     "s3:PutObject": {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "CopyObject"},
+    "s3:ListBucketMultipartUploads": {"ListMultipartUploads"},
+    "s3:ListMultipartUploadParts": {"ListParts"},
     "s3:DeleteObject": {"DeleteObject", "DeleteObjects"},
     "dynamodb:PutItem": {"PutItem", "TransactWriteItems"},
 }

@@ -139,6 +139,8 @@ def is_form(headers: Mapping[str, str]) -> bool:
 
 def _s3_operation(method: str, path: str, parameters: dict[str, list[str]], headers: Mapping[str, str]) -> str:
     has_key = "/" in path.strip("/") or (path.count("/") > 1 and not path.endswith("/"))
+    if not has_key and "uploads" in parameters:
+        return "ListMultipartUploads"
     if not has_key:
         bucket_operations = {"GET": "ListObjectsV2", "HEAD": "HeadBucket", "PUT": "CreateBucket"}
         return "DeleteObjects" if "delete" in parameters else bucket_operations.get(method, f"{method} bucket")

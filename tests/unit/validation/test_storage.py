@@ -170,6 +170,97 @@ def test_what_a_deleted_run_left_is_found_and_goes_at_once(
     assert {entry.key for entry in state.objects.find("runs/")} == {"runs/run-2/output/model.ckpt"}
 
 
+def begin_upload(state: State, key: str, *parts: bytes) -> str:
+    """An upload in parts that nobody finishes; its id. Moto says of each that it was begun in 2010."""
+    s3, target = boto3.client("s3"), {"Bucket": state.objects.bucket, "Key": key}
+    upload = str(s3.create_multipart_upload(**target)["UploadId"])
+    for number, part in enumerate(parts, 1):
+        s3.upload_part(**target, UploadId=upload, PartNumber=number, Body=part)
+    return upload
+
+
+def uploads_left(state: State) -> set[str]:
+    return {upload.id for upload in state.objects.uploads("")}
+
+
+def test_uploads_that_nobody_finished_are_found_and_go_at_once(state: State, data: Any, owner: AccessToken) -> None:
+    without_parts = begin_upload(state, key(UNUSED))
+    with_parts = begin_upload(state, key(USED), b"a" * (5 << 20), b"b" * 10)
+    of_another = begin_upload(state, layout.content_key("demo/digits-2", oid(USED)))
+    young = inspected(state, owner, datetime.now(UTC))
+    assert [each.upload for each in young.unfinished_uploads] == [without_parts]
+    assert young.uploads_under_way == 1, "its last part came a moment ago"
+
+    report = inspected(state, owner, later(minutes=1))
+    assert {each.upload: (each.key, each.size) for each in report.unfinished_uploads} == {
+        without_parts: (key(UNUSED), 0),
+        with_parts: (key(USED), (5 << 20) + 10),
+    }
+    assert all(each.begun <= each.touched <= report.at - RECENT for each in report.unfinished_uploads)
+    assert report.bytes == sum(map(len, (USED, OLD_BRANCH, UNUSED, PINNED)))
+    foreign = RemoveUnreferenced(report=report.at, uploads=[with_parts, of_another])
+    with pytest.raises(InvalidInput):
+        ask_for_removal(state, NAME, owner, foreign, report.at)
+    assert uploads_left(state) == {without_parts, with_parts, of_another}
+    wanted = RemoveUnreferenced(report=report.at, uploads=[with_parts])
+    for _ in range(2):
+        ask_for_removal(state, NAME, owner, wanted, report.at)
+    assert uploads_left(state) == {without_parts, of_another}
+    assert state.objects.get(key(USED)) == USED
+
+
+def test_an_upload_that_goes_on_or_is_finished_meanwhile_is_left_alone(
+    state: State, data: Any, owner: AccessToken
+) -> None:
+    s3 = boto3.client("s3")
+    going_on, finished = begin_upload(state, key(UNUSED)), begin_upload(state, "lfs/demo/digits/x", b"whole")
+    report = inspected(state, owner, later(minutes=1))
+    assert {each.upload for each in report.unfinished_uploads} == {going_on, finished}
+    target: Any = {"Bucket": state.objects.bucket, "Key": key(UNUSED), "UploadId": going_on}
+    s3.upload_part(**target, PartNumber=1, Body=b"more")
+    (part,) = s3.list_parts(Bucket=state.objects.bucket, Key="lfs/demo/digits/x", UploadId=finished)["Parts"]
+    s3.complete_multipart_upload(
+        Bucket=state.objects.bucket,
+        Key="lfs/demo/digits/x",
+        UploadId=finished,
+        MultipartUpload={"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]},
+    )
+    wanted = RemoveUnreferenced(report=report.at, uploads=[going_on, finished])
+    ask_for_removal(state, NAME, owner, wanted, report.at)
+    assert uploads_left(state) == {going_on}
+    assert state.objects.get("lfs/demo/digits/x") == b"whole"
+
+
+def test_uploads_of_runs_count_once_their_run_has_ended(
+    state: State, owner: AccessToken, git_server: GitServer
+) -> None:
+    for name in ("demo/lenet5", "demo/other"):
+        state.table.create_repository(a_repository(name, clone_url=git_server.url(name), owner="demo"))
+        git_server.repository(name).commit({"train.py": SCRIPT})
+    for run, run_state, project in (
+        ("run-1", RunState.SUCCEEDED, "demo/lenet5"),
+        ("run-2", RunState.RUNNING, "demo/lenet5"),
+        ("run-3", RunState.FAILED, "demo/other"),
+    ):
+        state.table.create_run(a_run(run, state=run_state, project=project))
+    uploads = {run: begin_upload(state, f"{layout.output_prefix(run)}a.ckpt") for run in ("run-1", "run-2", "run-3")}
+    begin_upload(state, "runs/run-nobody-knows/output/a.ckpt")
+    at = later()
+    report = carry_out(state, ask_for_inspection(state, "demo/lenet5", owner, at).id, at + timedelta(seconds=1))
+    assert report is not None
+    assert [each.upload for each in report.unfinished_uploads] == [uploads["run-1"]]
+    assert report.uploads_under_way == 1
+
+
+def test_nothing_goes_where_something_is_asked_for_too_early(state: State, data: Any, owner: AccessToken) -> None:
+    upload = begin_upload(state, key(UNUSED))
+    report = inspected(state, owner, later(minutes=1))
+    wanted = RemoveUnreferenced(report=report.at, keys=[key(UNUSED)], uploads=[upload])
+    with pytest.raises(Conflict):
+        ask_for_removal(state, NAME, owner, wanted, report.at + GRACE / 2)
+    assert uploads_left(state) == {upload}
+
+
 def test_a_removal_needs_the_last_report_its_time_and_its_keys(state: State, data: Any, owner: AccessToken) -> None:
     report = inspected(state, owner, later(minutes=1))
     stranger = issue_token(state.table, "eve", [Scope.WRITE])[1]

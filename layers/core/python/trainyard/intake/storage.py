@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from trainyard.intake.permissions import owned_repository
 from trainyard.model.errors import Conflict, InvalidInput
 from trainyard.model.repository import AccessToken, Repository
-from trainyard.model.storage import GRACE, RemoveUnreferenced, StorageReport, StorageTask
+from trainyard.model.storage import GRACE, RemoveUnreferenced, StorageReport, StorageTask, UnfinishedUpload
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.storage import storage_report
 
+_AT_ONCE = 8
 _LOOK_FIRST = Text(
     en="That is not the last report of this repository. Ask for an inspection, read its report, and send its `at`.",
     zh="这不是该仓库最新的报告。请先发起检查，阅读报告后再提交其中的 `at`。",
@@ -47,12 +48,7 @@ def ask_for_removal(
     if report is None or report.at != wanted.report:
         raise Conflict(_LOOK_FIRST, code="not_the_last_report")
     _require_shown(wanted, report)
-    for run_id in wanted.runs:
-        # A deleted run is deleted for good: no push and no run can come to need its files again.
-        state.objects.delete_prefix(layout.run_prefix(run_id))
-    if not wanted.keys:
-        return _ask(state, repository, token, [], at)
-    if at - report.at < GRACE:
+    if wanted.keys and at - report.at < GRACE:
         until = (report.at + GRACE).isoformat(timespec="minutes")
         raise Conflict(
             Text(
@@ -62,18 +58,39 @@ def ask_for_removal(
             code="report_too_young",
             details={"after": until},
         )
+    for run_id in wanted.runs:
+        # A deleted run is deleted for good: no push and no run can come to need its files again.
+        state.objects.delete_prefix(layout.run_prefix(run_id))
+    _give_up(state, [each for each in report.unfinished_uploads if each.upload in wanted.uploads])
     return _ask(state, repository, token, wanted.keys, at)
+
+
+def _give_up(state: State, uploads: list[UnfinishedUpload]) -> None:
+    """Abort those that have had no part since the report. A part that comes later meets an upload that is no more."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def one(known: UnfinishedUpload) -> None:
+        arrived = state.objects.arrived(known.key, known.upload)
+        if arrived is not None and (arrived.last is None or arrived.last <= known.touched):
+            state.objects.give_up(known.key, known.upload)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(one, uploads))
 
 
 def _require_shown(wanted: RemoveUnreferenced, report: StorageReport) -> None:
     unknown = sorted(set(wanted.keys) - report.shown())
     unknown += sorted(set(wanted.runs) - {each.run for each in report.deleted_runs})
-    if unknown or not (wanted.keys or wanted.runs):
+    unknown += sorted(set(wanted.uploads) - {each.upload for each in report.unfinished_uploads})
+    if unknown or not (wanted.keys or wanted.runs or wanted.uploads):
         shown = unknown[0][:200] if unknown else ""
         raise InvalidInput(
             Text(en=f"The report does not show {shown} as unreferenced.", zh=f"报告中没有未被引用的 {shown}。")
             if unknown
-            else Text(en="Name what is to go, in `keys` or `runs`.", zh="请在 keys 或 runs 中填写要删除的内容。"),
+            else Text(
+                en="Name what is to go, in `keys`, `runs` or `uploads`.",
+                zh="请在 keys、runs 或 uploads 中填写要删除的内容。",
+            ),
             details={"unknown": unknown[:100]},
         )
 

@@ -10,7 +10,8 @@ from trainyard.model.repository import FullName
 from trainyard.model.text import Text
 
 RECENT = timedelta(days=1)
-"""An upload's push may be on its way for so long; what is younger is not called unreferenced."""
+"""An upload's push may be on its way for so long; what is younger is not called unreferenced.
+Nor is an upload in parts called unfinished for so long after its last part."""
 GRACE = timedelta(hours=1)
 """From an inspection to a removal. A push that was told before the inspection that an object is stored has its refs in
 place by then; one that asks after it uploads the object again."""
@@ -52,6 +53,22 @@ class LeftRun(BaseModel):
     bytes: int
 
 
+class UnfinishedUpload(BaseModel):
+    """An upload in parts that was begun and neither completed nor given up. Its parts are paid for like files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    upload: str
+    """S3's id of it."""
+    key: str
+    """Of the object that it would have become."""
+    size: int
+    """Bytes that have arrived."""
+    begun: datetime
+    touched: datetime
+    """When its last part arrived, or it was begun."""
+
+
 class StorageReport(BaseModel):
     """What an inspection found: `storage/{repository}/report.json`. Objects listed in it are about to go: who needs one
     stores it again."""
@@ -72,6 +89,11 @@ class StorageReport(BaseModel):
     """False where there were more than are listed."""
     deleted_runs: list[LeftRun] = []
     """Of a project: deleted runs that left files."""
+    unfinished_uploads: list[UnfinishedUpload] = []
+    """At most 5,000, of the repository's files and of its runs that have ended: nobody has touched them
+    for a day. Their parts are not in `bytes`."""
+    uploads_under_way: int = 0
+    """Others, which somebody may still finish."""
     removed: list[str] = []
     """Keys that went with the removal that this inspection belongs to."""
     removed_bytes: int = 0
@@ -95,3 +117,6 @@ class RemoveUnreferenced(BaseModel):
     report: datetime = Field(description="`at` of the report that was read.")
     keys: list[str] = Field([], max_length=MAX_REMOVED, description="Keys out of `unreferenced`.")
     runs: list[str] = Field([], max_length=MAX_REMOVED, description="Runs out of `deleted_runs`; they go at once.")
+    uploads: list[str] = Field(
+        [], max_length=MAX_REMOVED, description="`upload` of each out of `unfinished_uploads`; they go at once."
+    )

@@ -9,9 +9,17 @@ JOURNAL = "journal/"
 """Every change of a row of the table."""
 
 
+RUNS = "runs/"
+
+
 def run_prefix(run_id: str) -> str:
     """Everything that a run leaves."""
     return f"runs/{run_id}/"
+
+
+def run_of(key: str) -> str:
+    """The id of the run that left the object."""
+    return key.split("/", 2)[1]
 
 
 def request_key(run_id: str) -> str:

@@ -33,6 +33,25 @@ class StoredObject:
     """S3's entity tag, quotes included: another content has another one."""
 
 
+@dataclass(frozen=True)
+class Upload:
+    """An upload in parts that is neither completed nor given up."""
+
+    key: str
+    id: str
+    begun: datetime
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What an upload in parts has brought so far."""
+
+    size: int
+    """Bytes."""
+    last: datetime | None
+    """When the last part came; None: none did."""
+
+
 class ObjectMissingError(KeyError):
     """There is no object under that key. A bug, unless the caller expects that it may be absent."""
 
@@ -194,6 +213,39 @@ class Objects:
             target["VersionId"] = head["VersionId"]
         self._s3.delete_object(**target)
         return True
+
+    def uploads(self, prefix: str) -> Iterator[Upload]:
+        """Unfinished uploads in parts of objects under `prefix`, in the order of their keys."""
+        pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        for page in pages:
+            for entry in page.get("Uploads", []):
+                yield Upload(entry["Key"], entry["UploadId"], entry["Initiated"])
+
+    def arrived(self, key: str, upload: str) -> Arrived | None:
+        """None where the upload has been completed or given up."""
+        from botocore.exceptions import ClientError
+
+        size, last = 0, None
+        try:
+            pages = self._s3.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload)
+            for part in (part for page in pages for part in page.get("Parts", [])):
+                size += part["Size"]
+                last = max(last or part["LastModified"], part["LastModified"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchUpload":
+                return None
+            raise
+        return Arrived(size, last)
+
+    def give_up(self, key: str, upload: str) -> None:
+        """Abort an upload in parts, so that nothing of it is kept; silent where it has ended."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self._s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchUpload":
+                raise
 
     def download_address(self, key: str, file_name: str | None = None, seconds: int = PRESIGNED_SECONDS) -> str:
         """A presigned address to download one object; with `file_name` a browser saves it under that name."""

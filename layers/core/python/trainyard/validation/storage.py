@@ -10,15 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import cache
 
 from trainyard.hosts.registry import host
 from trainyard.model.errors import UserError
 from trainyard.model.repository import Repository, RepositoryKind
 from trainyard.model.request import RunRequest
-from trainyard.model.storage import MAX_LISTED, RECENT, LeftRun, StorageReport, StorageTask, StoredFile
+from trainyard.model.storage import (
+    MAX_LISTED,
+    RECENT,
+    LeftRun,
+    StorageReport,
+    StorageTask,
+    StoredFile,
+    UnfinishedUpload,
+)
 from trainyard.model.text import Text
 from trainyard.store import State, layout
-from trainyard.store.objects import ObjectMissingError, StoredObject
+from trainyard.store.objects import ObjectMissingError, StoredObject, Upload
 from trainyard.store.secrets import host_token_name
 from trainyard.store.storage import storage_report
 from trainyard.validation.fetch import fetched_refs
@@ -63,6 +72,7 @@ def inspect(state: State, repository: Repository, now: datetime | None = None) -
     name, at = repository.full_name, now or datetime.now(UTC)
     # Before the refs and the runs: what is stored from now on is younger than the report.
     stored = list(state.objects.find(layout.content_prefix(name)))
+    unfinished, under_way = _unfinished_uploads(state, repository, at)
     report = StorageReport(
         repository=name,
         at=at,
@@ -71,6 +81,9 @@ def inspect(state: State, repository: Repository, now: datetime | None = None) -
         recent=0,
         reason=_WHY,
         deleted_runs=list(_left_by_deleted_runs(state, repository)),
+        unfinished_uploads=unfinished[:MAX_LISTED],
+        complete=len(unfinished) <= MAX_LISTED,
+        uploads_under_way=under_way,
     )
     try:
         used = _referenced(state, repository) | _used_by_runs(state, name)
@@ -88,7 +101,7 @@ def inspect(state: State, repository: Repository, now: datetime | None = None) -
             "recent": len(unused) - len(old),
             "unreferenced": listed,
             "unreferenced_bytes": sum(each.size for each in listed),
-            "complete": len(listed) == len(old),
+            "complete": report.complete and len(listed) == len(old),
         }
     )
 
@@ -107,6 +120,39 @@ def _left_by_deleted_runs(state: State, repository: Repository) -> Iterator[Left
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def _unfinished_uploads(state: State, repository: Repository, at: datetime) -> tuple[list[UnfinishedUpload], int]:
+    """Uploads in parts that nobody is about to finish any more, and how many others there are."""
+    known = list(_uploads_of(state, repository))
+    old = [upload for upload, is_over in known if is_over and at - upload.begun > RECENT]
+
+    def measure(upload: Upload) -> UnfinishedUpload | None:
+        arrived = state.objects.arrived(upload.key, upload.id)
+        if arrived is None:  # finished meanwhile
+            return None
+        touched = arrived.last or upload.begun
+        return UnfinishedUpload(
+            upload=upload.id, key=upload.key, size=arrived.size, begun=upload.begun, touched=touched
+        )
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        measured = [each for each in pool.map(measure, old) if each is not None]
+    untouched = [each for each in measured if at - each.touched > RECENT]
+    return untouched, len(known) - len(old) + len(measured) - len(untouched)
+
+
+def _uploads_of(state: State, repository: Repository) -> Iterator[tuple[Upload, bool]]:
+    """The repository's own and those of its runs; each with whether what began it is over, as far as that is known."""
+    name = repository.full_name
+    yield from ((upload, True) for upload in state.objects.uploads(layout.content_prefix(name)))
+    if repository.kind is not RepositoryKind.PROJECT:
+        return
+    find_run = cache(state.table.run)
+    for upload in state.objects.uploads(layout.RUNS):
+        run = find_run(layout.run_of(upload.key))
+        if run is not None and run.project == name:
+            yield upload, run.state.is_final
 
 
 def _referenced(state: State, repository: Repository) -> set[str]:

@@ -12,7 +12,8 @@ from trainyard.cli.commands import (
     operator,
     repositories,
     runs,
+    storage,
 )
 
-GROUPS = (check, runs, logs, metrics, compare, bundle, download, repositories, installation, operator, ascend)
+GROUPS = (check, runs, logs, metrics, compare, bundle, download, repositories, storage, installation, operator, ascend)
 """In the order in which `trainyard --help` lists them."""
