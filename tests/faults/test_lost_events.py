@@ -71,3 +71,19 @@ def test_what_was_lost_is_mended(around: tuple[World, str, Any], lost: tuple[str
     heard = [one.headers["webhook-id"] for one in made.host.received if "webhook-id" in one.headers]
     assert len(heard) == len(set(heard)) == 2
     assert made.state.table.unsettled_runs().rows == []
+
+
+@pytest.mark.parametrize(("scene", "kind", "shown"), [(2, "run.running", "running"), (3, "run.evaluated", "passed")])
+def test_a_status_that_was_never_sent(around: tuple[World, str, Any], scene: int, kind: str, shown: str) -> None:
+    made, token, start = around
+    made.restore(start)
+    for number, happens in enumerate(scenes(token)[: scene + 1]):
+        step = happens(made)
+        made.pending.extend([step] if step else [])
+        _settle(made, ("report_status", kind) if number == scene else None)
+    assert shown not in made.statuses()[-1]
+    _sweep(made)
+    assert shown in made.statuses()[-1]
+    told = len(made.host.received)
+    _sweep(made)
+    assert len(made.host.received) == told

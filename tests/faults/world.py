@@ -51,7 +51,7 @@ _VARYING = (
     (re.compile(r"day=\d{4}-\d\d-\d\d"), "day"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "job"),
 )
-_COUNTED = ("version", "claim", "reporter", "job_tokens", "nudges")
+_COUNTED = ("version", "claim", "teller", "at", "job_tokens", "nudges")
 """Of a row: how often and by whom it was written. A fault may cost one more write."""
 _SIGNED = ("bundle.json", "code.tar.gz", ".pem", ".jsonl.gz")
 """Objects that are different each time they are made of the same, and the journal, which knows how it came about."""

@@ -40,7 +40,7 @@ def test_each_change_says_one_thing() -> None:
     assert names(run, a_run(state=RunState.RUNNING, attempt=2)) == [EventName.RUN_RUNNING]
     indexed = lifecycle.logs_indexed(ended, LogsFacet(state=FacetState.DONE, lines=1), None, NOW)
     assert names(ended, indexed) == [EventName.RUN_INDEXED]
-    assert names(ended, lifecycle.status_reported(ended, "failed", NOW, release=True)) == []
+    assert names(ended, lifecycle.end_told(ended, NOW)) == []
     assert names(ended, None) == []
     admitted = a_run(state=RunState.ADMITTED)
     assert names(admitted, lifecycle.nudge(admitted, NOW)) == [EventName.RUN_ADMITTED]

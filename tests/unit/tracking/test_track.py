@@ -208,3 +208,10 @@ def test_the_sweep_sends_again_what_nothing_came_of(state: State) -> None:
     after = state.table.run("run-1")
     assert after is not None
     assert run_event_name(before, after) is EventName.RUN_ADMITTED
+
+
+def test_the_sweep_has_told_what_no_git_host_heard(state: State) -> None:
+    state.table.create_run(a_run(state=RunState.REJECTED))
+    assert sweep_runs(state, lambda _: StandIn(None), NOW + timedelta(hours=1)).nudged == 1
+    state.table.change_run("run-1", lambda run: lifecycle.end_told(run, NOW + timedelta(hours=1)))
+    assert sweep_runs(state, lambda _: StandIn(None), NOW + timedelta(hours=2)).nudged == 0

@@ -97,6 +97,8 @@ def _event_of_state(run: Run) -> EventName:
     # What has lost its job to a lack of spot machines is to be submitted, as what was just admitted is.
     if run.awaits_submission:
         return EventName.RUN_ADMITTED
+    if run.state.is_final and run.evaluation.state is not FacetState.NONE:
+        return EventName.RUN_EVALUATED
     was_indexed = run.state.is_final and run.logs.state is not FacetState.NONE
     return EventName.RUN_INDEXED if was_indexed else _EVENT_OF_STATE[run.state]
 

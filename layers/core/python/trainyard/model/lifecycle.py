@@ -279,16 +279,9 @@ def evaluated(run: Run, evaluation: EvaluationFacet, at: datetime) -> Run:
     return run if run.evaluation == evaluation else _change(run, at, evaluation=evaluation)
 
 
-def claim_reporting(run: Run, token: str, at: datetime, lease: timedelta) -> Run:
-    """Take the right to tell the git host, for as long as `lease`; like `claim_submission`."""
-    if run.reporter is not None and run.reporter.token != token and at < run.reporter.at + lease:
-        return run
-    return _change(run, at, reporter=Claim(token=token, at=at))
-
-
-def status_reported(run: Run, status: str, at: datetime, *, release: bool) -> Run:
-    """`status` was told. `release`: there is nothing newer to tell, so the claim ends."""
-    return _change(run, at, reported=status, reporter=None if release else run.reporter)
+def end_told(run: Run, at: datetime) -> Run:
+    """The git host knows how it stands, now that it has come to rest."""
+    return run if not run.is_at_rest or run.reported == run.standing else _change(run, at, reported=run.standing)
 
 
 def nudge(run: Run, at: datetime) -> Run:

@@ -228,10 +228,8 @@ class Run(BaseModel):
     evaluation: EvaluationFacet = Field(default_factory=EvaluationFacet)
     nudges: int = 0
     """How often its last event was sent again because nothing had come of it."""
-    reporter: Claim | None = None
-    """Who is telling the git host about it."""
     reported: str = ""
-    """What was last told to the git host, so that it is told once."""
+    """The `standing` in which it came to rest, once the git host was told of that."""
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
@@ -254,15 +252,31 @@ class Run(BaseModel):
         return Machines.ON_DEMAND if self.spec is None or self.fallback is not None else self.spec.machines
 
     @property
-    def is_settled(self) -> bool:
-        """It has ended and everything that follows an end has happened, or was tried often enough."""
+    def standing(self) -> str:
+        """What tells one commit status from the next."""
+        facet = self.evaluation
+        verdict = facet.verdict or ("" if facet.state is FacetState.NONE else facet.state.value)
+        held = ":held" if self.awaits_approval else ""
+        return f"{self.state.value}:{self.attempt}:{verdict}{held}"
+
+    @property
+    def is_at_rest(self) -> bool:
+        """It has ended, its log is indexed and its evaluation made, as far as there are any."""
         if not self.state.is_final:
             return False
-        if self.state is RunState.REJECTED or self.deleted_at is not None or self.nudges >= MOST_NUDGES_OF_ENDED:
-            return True
         # What an evaluation script finds is noted on the run that it judges.
         judged = self.evaluation.state is not FacetState.NONE or self.evaluates is not None
-        return self.logs.state is not FacetState.NONE and judged
+        return self.state is RunState.REJECTED or (self.logs.state is not FacetState.NONE and judged)
+
+    @property
+    def is_settled(self) -> bool:
+        """Everything that follows an end has happened, the last word to the git host too, or was tried often enough."""
+        if not self.state.is_final:
+            return False
+        if self.deleted_at is not None or self.nudges >= MOST_NUDGES_OF_ENDED:
+            return True
+        told = self.evaluates is not None or self.reported == self.standing
+        return self.is_at_rest and told
 
     def reached(self, state: RunState) -> datetime | None:
         """When it first reached `state`."""

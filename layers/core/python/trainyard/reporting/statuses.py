@@ -6,6 +6,7 @@ Events come late and twice; so it is not the event that is told but the run as i
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from aws_lambda_powertools import Logger
 
@@ -13,11 +14,13 @@ from trainyard.hosts.contract import DESCRIPTION_LIMIT, CommitState, CommitStatu
 from trainyard.hosts.registry import host
 from trainyard.model import lifecycle
 from trainyard.model.errors import UserError
+from trainyard.model.report import Report
 from trainyard.model.repository import Repository
 from trainyard.model.run import FacetState, Run, RunState
 from trainyard.model.settings import settings
 from trainyard.store import State
 from trainyard.store.secrets import host_token_name
+from trainyard.store.table import TooManyConflictsError
 
 logger = Logger()
 # Longer than the function's own time limit: a claim that has run out belongs to a function that is dead.
@@ -37,29 +40,39 @@ def report_run(state: State, run_id: str, token: str = "", at: datetime | None =
     """Tell the run's git host where it stands. Does nothing where there is nobody to tell or nothing new.
 
     `token` names this attempt, the event's message id for one. Two events of one run may be handled at the same time:
-    whoever holds the claim tells, looks at the run again, and goes on until what was told is what is; the other leaves.
+    whoever takes the report tells, looks at the run again, and goes on until that was told, too; the other leaves.
 
     Raises:
-        HostUnavailableError: the event is to be delivered again.
+        HostUnavailableError, TooManyConflictsError: the event is to be delivered again.
     """
-    run = state.table.run(run_id)
-    if run is None or run.commit is None or run.deleted_at is not None or run.reported == _telling(run):
-        return
-    if run.evaluates is not None:
-        return  # what it finds is told with the run that it judges
+    for _ in range(_MOST_AT_ONCE):
+        now = at or datetime.now(UTC)
+        # In this order: the run is at least as new as what was told of it.
+        report = state.table.report(run_id) or Report(run=run_id, at=now)
+        run = state.table.run(run_id)
+        if run is None or run.deleted_at is not None or run.evaluates is not None:
+            return  # what an evaluation script finds is told with the run that it judges
+        if report.told == run.standing:
+            if not run.is_settled:
+                state.table.change_run(run_id, partial(lifecycle.end_told, at=now), run)
+            return
+        if report.is_taken(token, now, LEASE):
+            return
+        _tell_once(state, report, run, token, now)
+    raise TooManyConflictsError(run_id)
+
+
+def _tell_once(state: State, report: Report, run: Run, token: str, now: datetime) -> None:
+    """Tell, unless somebody else has begun to meanwhile, and note it."""
     repository = state.table.repository(run.project)
     secret = state.secrets.get(host_token_name(run.project)) if repository else None
-    if repository is None or (not secret and host(repository.host).needs_token):
+    if run.commit is None or repository is None or (not secret and host(repository.host).needs_token):
+        state.table.put_report(report.noted(run.standing, now))
         return
-    now = at or datetime.now(UTC)
-    held = state.table.change_run(run_id, lambda known: lifecycle.claim_reporting(known, token, now, LEASE), run)
-    for _ in range(_MOST_AT_ONCE):
-        if held is None or held.reporter is None or held.reporter.token != token:
-            return
-        told = _telling(held)
-        if held.reported != told:
-            _tell(repository, secret or "", held)
-        held = _note(state, held, told, at or datetime.now(UTC))
+    taken = report.taken(token, now)
+    if state.table.put_report(taken):
+        _tell(repository, secret or "", run)
+        state.table.put_report(taken.noted(run.standing, now))
 
 
 def _tell(repository: Repository, token: str, run: Run) -> None:
@@ -68,15 +81,6 @@ def _tell(repository: Repository, token: str, run: Run) -> None:
     except (HostRefusedError, UserError) as error:
         # It would be refused every time; the run goes on without its status.
         logger.warning("a commit status was refused", extra={"run_id": run.id, "reason": str(error)})
-
-
-def _note(state: State, run: Run, told: str, at: datetime) -> Run | None:
-    """Write down what was told; the claim ends unless there is something newer to tell."""
-
-    def note(known: Run) -> Run:
-        return lifecycle.status_reported(known, told, at, release=_telling(known) == told)
-
-    return state.table.change_run(run.id, note, run)
 
 
 def status_of(run: Run) -> CommitStatus:
@@ -90,14 +94,6 @@ def status_of(run: Run) -> CommitStatus:
         description=_shortened(_description(run)),
         target_url=f"{root}/runs/{run.id}" if root else "",
     )
-
-
-def _telling(run: Run) -> str:
-    """What tells one status from the next."""
-    facet = run.evaluation
-    verdict = facet.verdict or ("" if facet.state is FacetState.NONE else facet.state.value)
-    held = ":held" if run.awaits_approval else ""
-    return f"{run.state.value}:{run.attempt}:{verdict}{held}"
 
 
 def _commit_state(run: Run) -> CommitState:

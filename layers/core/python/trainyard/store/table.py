@@ -14,12 +14,13 @@
 | user       | `USER#{name}` [^2]      |                                  |                            |
 | identity   | `IDENTITY#{digest}`     |                                  |                            |
 | check      | `CHECK#{id}`            | `CHECK#{project}`, time          |                            |
+| report     | `REPORT#{run}`          |                                  |                            |
 | storage    | `STORAGE#{id}`          | `STORAGE#{repository}`, time     |                            |
 
-[^1]: `run` until it has ended, `ended` until its log is indexed and its evaluation made, then nothing.
+[^1]: `run` until it has ended, `ended` until its log is indexed, its evaluation made and its host told, then nothing.
 [^2]: in lower case: nobody gets a name that looks like another's but for its capitals.
 
-Sessions, checks and inspections carry `expires`, at which DynamoDB removes them by itself.
+Sessions, checks, reports and inspections carry `expires`, at which DynamoDB removes them by itself.
 
 A repository's `listed` rows, one for each member and one if it is public, are written with it in one transaction.
 
@@ -42,6 +43,7 @@ from pydantic import BaseModel
 from trainyard.model.check import Check
 from trainyard.model.errors import InvalidInput
 from trainyard.model.ref import Ref
+from trainyard.model.report import Report
 from trainyard.model.repository import AccessToken, FileLock, Listed, Push, Repository, RepositoryKind
 from trainyard.model.run import Run
 from trainyard.model.session import Session
@@ -64,6 +66,8 @@ MAX_RUNS_PER_PUSH = 99
 _KEYS_PER_BATCH = 100
 _NOT_MET = frozenset({"None", "ConditionalCheckFailed"})
 CHECK_KEPT = timedelta(days=1)
+# Longer than a run may last, so that nothing is told twice.
+REPORT_KEPT = timedelta(days=60)
 _PUT_BACK = "put_back"
 
 
@@ -141,6 +145,23 @@ class Table:
             if self._put_if(replace):
                 return written
         raise TooManyConflictsError(run_id)
+
+    def report(self, run_id: str) -> Report | None:
+        """What the run's git host was told of it."""
+        return self._get(_report_pk(run_id), Report)
+
+    def put_report(self, report: Report) -> bool:
+        """Write the next version of a report; False if somebody else was quicker."""
+        from botocore.exceptions import ClientError
+
+        try:
+            # Alone, because a transaction of one costs twice as much.
+            self._dynamodb.put_item(**_next_version(self.name, _report_item(report))["Put"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
 
     def delete_run(self, run_id: str) -> None:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(f"RUN#{run_id}"))
@@ -639,6 +660,15 @@ def _run_item(run: Run) -> dict[str, Any]:
     elif not run.is_settled:
         item["active"] = {"S": "ended"}
     return item
+
+
+def _report_pk(run_id: str) -> str:
+    return f"REPORT#{run_id}"
+
+
+def _report_item(report: Report) -> dict[str, Any]:
+    item = _document("report", _report_pk(report.run), report)
+    return item | {"version": {"N": str(report.version)}, "expires": _seconds(report.at + REPORT_KEPT)}
 
 
 def _push_item(push: Push) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What events may have missed: jobs whose end nobody heard of, runs that stand still, ends that nothing came of."""
+"""What events may have missed: jobs whose end nobody heard of, runs that stand still, ends that nothing came of,
+statuses that no git host was told."""
 
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ from trainyard.tracking.watch import look_after
 
 # Longer than a slow way through every queue with its retries.
 STANDSTILL = timedelta(minutes=10)
+# A host that is away for longer hears of what comes next.
+_MOST_NUDGES_TO_TELL = 10
 
 
 @dataclass
@@ -54,19 +57,36 @@ def _all(pages: Callable[[int, str | None], Page[Run]]) -> Iterator[Run]:
 
 
 def _mend(state: State, run: Run, backends: Callable[[str], ComputeBackend], at: datetime, done: Sweep) -> None:
+    after = _mend_job(state, run, backends, at, done)
+    if after is not None and _is_untold(state, after, at):
+        _nudge_if_still(state, after, at, done)
+
+
+def _is_untold(state: State, run: Run, at: datetime) -> bool:
+    """Whether its git host has still to hear how it stands, though it has stood so for long."""
+    if run.state.is_final or at - run.updated_at <= STANDSTILL or run.nudges >= _MOST_NUDGES_TO_TELL:
+        return False
+    report = state.table.report(run.id)
+    return report is None or report.told != run.standing
+
+
+def _mend_job(
+    state: State, run: Run, backends: Callable[[str], ComputeBackend], at: datetime, done: Sweep
+) -> Run | None:
+    """The run after a look at its job, or None where it was nudged or is gone."""
     if run.job is not None:
         backend = backends(run.job.backend)
         if backend.must_be_asked:
             after = look_after(state, run, backends, at)
-            done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
-            return
-        status = backend.describe(run.job)
-        if status is not None:
-            after = track_job(state, explained(backend, status), at)
-            done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
-        return
+        else:
+            status = backend.describe(run.job)
+            after = track_job(state, explained(backend, status), at) if status is not None else run
+        done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
+        return after
     if run.state is RunState.REQUESTED or run.awaits_submission:
         _nudge_if_still(state, run, at, done)
+        return None
+    return run
 
 
 def _nudge_if_still(state: State, run: Run, at: datetime, done: Sweep) -> None:

@@ -34,7 +34,7 @@ def public(model: type[BaseModel], name: str, without: set[str], **more: Any) ->
     return create_model(name, __config__=config, __doc__=model.__doc__, __module__=__name__, **fields)
 
 
-OURS = {"claim", "job_tokens", "nudges", "reporter", "reported", "deleted_at"}
+OURS = {"claim", "job_tokens", "nudges", "reported", "deleted_at"}
 """Fields of a run that are nobody else's business."""
 RunView = public(Run, "Run", OURS, final=(bool, Field(description="Whether it has ended.")))
 RepositoryView = public(Repository, "Repository", {"api_url", "removed_at", "notifications"})
