@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.run import Claim
 
+NOBODY = "nobody"
+"""What was told where there is nobody to tell."""
+
 
 class Report(BaseModel):
     """Pure functions give the report after a step; each step is one conditional write of the next version."""
@@ -16,7 +19,7 @@ class Report(BaseModel):
 
     run: str
     told: str = ""
-    """The run's `standing` that was told last, or of which nobody wanted to hear."""
+    """The run's `standing` that was told last, or `NOBODY`."""
     teller: Claim | None = None
     """Who is telling it just now."""
     at: datetime

@@ -6,7 +6,6 @@ Events come late and twice; so it is not the event that is told but the run as i
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from aws_lambda_powertools import Logger
 
@@ -14,7 +13,7 @@ from trainyard.hosts.contract import DESCRIPTION_LIMIT, CommitState, CommitStatu
 from trainyard.hosts.registry import host
 from trainyard.model import lifecycle
 from trainyard.model.errors import UserError
-from trainyard.model.report import Report
+from trainyard.model.report import NOBODY, Report
 from trainyard.model.repository import Repository
 from trainyard.model.run import FacetState, Run, RunState
 from trainyard.model.settings import settings
@@ -45,34 +44,58 @@ def report_run(state: State, run_id: str, token: str = "", at: datetime | None =
     Raises:
         HostUnavailableError, TooManyConflictsError: the event is to be delivered again.
     """
+    report: Report | None = None
     for _ in range(_MOST_AT_ONCE):
         now = at or datetime.now(UTC)
         # In this order: the run is at least as new as what was told of it.
-        report = state.table.report(run_id) or Report(run=run_id, at=now)
+        report = report or state.table.report(run_id) or Report(run=run_id, at=now)
         run = state.table.run(run_id)
         if run is None or run.deleted_at is not None or run.evaluates is not None:
             return  # what an evaluation script finds is told with the run that it judges
         if report.told == run.standing:
-            if not run.is_settled:
-                state.table.change_run(run_id, partial(lifecycle.end_told, at=now), run)
+            _settle(state, run, now)
             return
         if report.is_taken(token, now, LEASE):
             return
-        _tell_once(state, report, run, token, now)
+        addressee = _addressee(state, run)
+        if addressee is None:
+            _note_nobody(state, report, now)
+            _settle(state, run, now)
+            return
+        report = _tell_once(state, report, run, addressee, token, now)
     raise TooManyConflictsError(run_id)
 
 
-def _tell_once(state: State, report: Report, run: Run, token: str, now: datetime) -> None:
-    """Tell, unless somebody else has begun to meanwhile, and note it."""
-    repository = state.table.repository(run.project)
+def _addressee(state: State, run: Run) -> tuple[Repository, str] | None:
+    """Whose host is to be told, and the token for it; None where there is nobody."""
+    repository = state.table.repository(run.project) if run.commit is not None else None
     secret = state.secrets.get(host_token_name(run.project)) if repository else None
-    if run.commit is None or repository is None or (not secret and host(repository.host).needs_token):
-        state.table.put_report(report.noted(run.standing, now))
-        return
+    if repository is None or (not secret and host(repository.host).needs_token):
+        return None
+    return repository, secret or ""
+
+
+def _tell_once(
+    state: State, report: Report, run: Run, addressee: tuple[Repository, str], token: str, now: datetime
+) -> Report | None:
+    """Tell and note it. None if somebody else has begun to meanwhile, so that the report has to be read again."""
     taken = report.taken(token, now)
-    if state.table.put_report(taken):
-        _tell(repository, secret or "", run)
-        state.table.put_report(taken.noted(run.standing, now))
+    if not state.table.put_report(taken):
+        return None
+    _tell(*addressee, run)
+    noted = taken.noted(run.standing, now)
+    return noted if state.table.put_report(noted) else None
+
+
+def _note_nobody(state: State, report: Report, now: datetime) -> None:
+    """Once for each run, so that the sweep does not take it for one of which the host was not told."""
+    if report.told != NOBODY:
+        state.table.put_report(report.noted(NOBODY, now))
+
+
+def _settle(state: State, run: Run, now: datetime) -> None:
+    if not run.is_settled:
+        state.table.change_run(run.id, lambda known: lifecycle.end_told(known, now), run)
 
 
 def _tell(repository: Repository, token: str, run: Run) -> None:

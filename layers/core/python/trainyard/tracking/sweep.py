@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from trainyard.compute.contract import ComputeBackend
 from trainyard.model import lifecycle
+from trainyard.model.report import NOBODY
 from trainyard.model.run import Run, RunState
 from trainyard.store import State
 from trainyard.store.table import Page
@@ -67,7 +68,7 @@ def _is_untold(state: State, run: Run, at: datetime) -> bool:
     if run.state.is_final or at - run.updated_at <= STANDSTILL or run.nudges >= _MOST_NUDGES_TO_TELL:
         return False
     report = state.table.report(run.id)
-    return report is None or report.told != run.standing
+    return report is None or report.told not in (run.standing, NOBODY)
 
 
 def _mend_job(
