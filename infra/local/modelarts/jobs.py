@@ -60,8 +60,9 @@ class TrainingJob:
         """As ModelArts describes it."""
         phase, secondary = self.shown_as or (self.phase, self.secondary)
         seconds = (self.ended or time.time()) - self.started if self.started else 0.0
+        tasks = [f"worker-{number}" for number in range(self.body["spec"]["resource"].get("node_count", 1))]
         status: dict[str, Any] = {
-            "phase": phase, "secondary_phase": secondary, "duration": round(seconds * 1000), "tasks": ["worker-0"],
+            "phase": phase, "secondary_phase": secondary, "duration": round(seconds * 1000), "tasks": tasks,
         }  # fmt: skip
         if self.started:
             status["start_time"] = round(self.started * 1000)
@@ -70,7 +71,9 @@ class TrainingJob:
                 record |= {"end_at": round(self.ended), "end_reason": self.message}
             status["running_records"] = [record]
         if self.exit_code is not None:
-            status["task_statuses"] = [{"task": "worker-0", "exit_code": self.exit_code, "message": self.message}]
+            status["task_statuses"] = [
+                {"task": task, "exit_code": self.exit_code, "message": self.message} for task in tasks
+            ]
         metadata = {**self.body["metadata"], "id": self.id, "create_time": round(self.created * 1000)}
         # Not quite what was asked for comes back: the official models know no `auto_stop` in an answer.
         environments = self.body["algorithm"].get("environments")

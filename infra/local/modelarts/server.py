@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -144,7 +145,8 @@ class ModelArtsServer:
                      "sort_by": "create_time", "order": "desc", "items": items}  # fmt: skip
 
     def _preview(self, groups: Mapping[str, str], _query: Mapping[str, str], _body: Any) -> tuple[int, Any]:
-        path = self._job(groups).container.log
+        first = self._job(groups).container.log
+        path = Path(str(first).replace("worker-0", f"worker-{groups['worker']}"))
         content = path.read_bytes() if path.exists() else b""
         shown = content[-PREVIEW_BYTES:]
         return 200, {"content": shown.decode(errors="replace"), "current_size": len(shown), "full_size": len(content)}
@@ -189,7 +191,7 @@ ROUTES = [
         ("POST", _JOB + "/actions", "act"),
         ("GET", _JOB + "/events", "events"),
         ("GET", _JOB + "/stages", "stages"),
-        ("GET", _JOB + "/tasks/worker-0/logs/preview", "preview"),
+        ("GET", _JOB + r"/tasks/worker-(?P<worker>\d+)/logs/preview", "preview"),
     )
 ]
 

@@ -144,8 +144,8 @@ class ComputeBackend(ABC):
         """
         return self.describe(job)
 
-    def live_log(self, job: Job, offset: int) -> bytes:  # noqa: ARG002
-        """What the log holds from `offset` on and nobody else stores, as far as it is known; b"" if nothing."""
+    def live_log(self, job: Job, offset: int, node: int = 0) -> bytes:  # noqa: ARG002
+        """What a machine's log holds from `offset` on and nobody else stores, as far as it is known; b"" if nothing."""
         return b""
 
     def children_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:

@@ -108,11 +108,11 @@ class ModelArts(ComputeBackend):
             self._client.stop(training["metadata"]["id"])
         return self._status(job, now)
 
-    def live_log(self, job: Job, offset: int) -> bytes:
+    def live_log(self, job: Job, offset: int, node: int = 0) -> bytes:
         training = self._training(job)
         if training is None or training["status"].get("phase") not in ("Running", "Terminating"):
             return b""
-        preview = self._client.log_preview(training["metadata"]["id"])
+        preview = self._client.log_preview(training["metadata"]["id"], f"worker-{node}")
         return fresh_lines(preview, offset) if preview else b""
 
     def stop(self, job: Job, reason: str) -> None:

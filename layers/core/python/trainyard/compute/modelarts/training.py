@@ -31,6 +31,8 @@ def description(
     SubmissionRefusedError where ModelArts could not be given what the run wants.
     """
     spec = request.spec
+    if spec.processes not in ("auto", 1, flavor.accelerators):
+        raise SubmissionRefusedError(_processes(flavor.accelerators))
     outputs = [name for name, wanted in ((OUTPUT_ARGUMENT, spec.output), (AIM_ARGUMENT, spec.aim)) if wanted]
     job: dict[str, Any] = {
         "kind": "job",
@@ -119,6 +121,13 @@ def _refused(error: ModelArtsError) -> Text:
         en=f"ModelArts refuses the job: {error.message} ({error.code}). Choose another flavor or framework, or ask the "
         "operator.",
         zh=f"ModelArts 拒绝了该作业：{error.message}（{error.code}）。请选择其他规格或框架，或联系管理员。",
+    )
+
+
+def _processes(cards: int) -> Text:
+    return Text(
+        en=f"ModelArts starts one process for each of this flavor's {cards} cards: write `processes: auto`, or 1.",
+        zh=f"ModelArts 每张卡启动一个进程，该规格有 {cards} 张卡：请写 `processes: auto`，或 1。",
     )
 
 

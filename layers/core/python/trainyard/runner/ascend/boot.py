@@ -2,7 +2,8 @@
 
 It is uploaded beside the code under the name of `place.BOOT_FILE` and runs on the image's own Python, 3.7 for one, with
 nothing but the standard library. ModelArts starts it once per card, or lets msrun or torchrun do so (`MA_RUN_METHOD`):
-packages are installed by whoever comes first. What it leaves in the report's folder tells how the script ended.
+packages are installed by whoever comes first in each container, and where the run wants one process on each machine,
+the cards but the first start none. What it leaves in the report's folder tells how the script ended.
 """
 
 import fcntl
@@ -22,6 +23,7 @@ PLAN_FILE = "trainyard_boot.json"
 REQUIREMENTS_FILE = "pip-requirements.txt"
 INSTALL_SECONDS = 3600.0
 GRACE_SECONDS = 30.0
+MASTER_PORT = 29500
 _LINES = 20
 
 
@@ -29,6 +31,10 @@ def main(words):
     """`words`: what ModelArts calls the boot file with. The exit code is the script's."""
     here = Path(__file__).resolve().parent
     plan = json.loads((here / PLAN_FILE).read_text(encoding="utf-8"))
+    place = ranks(plan, os.environ)
+    if place is None:
+        return 0
+    os.environ.update(place)
     report_folder, arguments = take_report_folder(words)
     arguments = [as_the_script_expects(word, plan["files"]) for word in arguments]
     folder = here / plan["code_dir"]
@@ -44,6 +50,38 @@ def main(words):
     report.update(stages=stages, packages=packages())
     write_report(report_folder, report)
     return report["exit_code"]
+
+
+def ranks(plan, told):
+    """The variables by which a process finds its place among the others, the same as on every backend.
+
+    None for one that is not wanted: ModelArts starts as many as there are cards. Where msrun or torchrun starts them,
+    what it has set stays.
+    """
+    card = number(told, "LOCAL_RANK", "ASCEND_DEVICE_ID", "DEVICE_ID")
+    count = plan["processes"]
+    if card >= count:
+        return None
+    node = number(told, "VC_TASK_INDEX")
+    rank = node * count + card
+    known = {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(card),
+        "WORLD_SIZE": str(count * plan["nodes"]),
+        "MASTER_ADDR": told.get("VC_WORKER_HOSTS", "").split(",")[0] or "127.0.0.1",
+        "MASTER_PORT": str(MASTER_PORT),
+        "RANK_ID": str(rank),
+        "RANK_SIZE": str(count * plan["nodes"]),
+        "DEVICE_ID": str(card),
+    }
+    if told.get("MA_RUN_METHOD"):
+        return {name: told.get(name, value) for name, value in known.items()}
+    return known
+
+
+def number(told, *names):
+    """The first of these variables that is a number; 0 if none is."""
+    return next((int(told[name]) for name in names if told.get(name, "").isdigit()), 0)
 
 
 def take_report_folder(words):
@@ -117,8 +155,11 @@ def run(command, folder, timeout):
 
 
 def pass_on(printed, last):
+    """Line by line, so that no two ranks mix in one. The first rank's as they are: from them metrics are read."""
+    rank = number(os.environ, "RANK")
+    mark = b"[rank %d] " % rank if rank else b""
     for line in iter(printed.readline, b""):
-        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.write(mark + line)
         sys.stdout.buffer.flush()
         text = line.decode("utf-8", "replace").rstrip()
         if text:
@@ -147,7 +188,7 @@ def write_report(folder, report):
     if not folder:
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
-    rank = "".join(character for character in os.environ.get("RANK_ID", "0") if character.isdigit()) or "0"
+    rank = number(os.environ, "RANK")
     Path(folder, f"report-{rank}.json").write_text(json.dumps(report), encoding="utf-8")
 
 

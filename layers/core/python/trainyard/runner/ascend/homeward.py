@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -25,6 +25,9 @@ from trainyard.store.log_end import log_end
 from trainyard.store.objects import Objects
 
 _PARALLEL = 8
+# `modelarts-job-{id}-worker-0.log`; beside it lies what the cards themselves logged.
+_WORKER = re.compile(r"worker-(\d{1,3})\.log$")
+_MOST_LOGS = 10_000
 _MOST_REPORTS, _REPORT_BYTES = 1000, 4 << 20
 ATTEMPT = 1
 
@@ -48,7 +51,7 @@ def carry_home(objects: Objects, obs: Objects, request: RunRequest, training: Se
     outputs = _fetch(obs, place.output(OUTPUT_ARGUMENT), objects, layout.output_prefix(request.run_id), stop)
     aim = _fetch(obs, place.output(AIM_ARGUMENT), objects, layout.aim_prefix(request.run_id), stop)
     tail = Tail()
-    log_bytes = _fetch_log(obs, place, objects, request.run_id, tail)
+    log_bytes = _fetch_logs(obs, place, objects, request.run_id, tail)
     result = _result(request, training, _report(obs, place), tail)
     return result.model_copy(update={"outputs": outputs, "aim_files": aim, "log_bytes": log_bytes})
 
@@ -84,28 +87,30 @@ def _require_home(objects: Objects, target: str, files: list[OutputFile]) -> Non
         raise RuntimeError(f"{len(missing)} files were not stored, {missing[0]} for one")
 
 
-def _fetch_log(obs: Objects, place: Place, objects: Objects, run_id: str, tail: Tail) -> int:
-    """Store the part of the log that was not stored while it ran; its length."""
-    stored = end = log_end(objects, run_id, ATTEMPT)
+def _fetch_logs(obs: Objects, place: Place, objects: Objects, run_id: str, tail: Tail) -> int:
+    """Store what was not stored while it ran of each machine's log; the first one's length, and its end in `tail`."""
+    length = 0
+    for entry in obs.find(place.log, limit=_MOST_LOGS):
+        worker = _WORKER.search(entry.key)
+        if worker and int(worker[1]) == 0:
+            length = _fetch_log(obs, entry.key, objects, run_id, tail)
+        elif worker:
+            _fetch_log(obs, entry.key, objects, layout.node_id(run_id, int(worker[1])), Tail())
+    return length
+
+
+def _fetch_log(obs: Objects, key: str, objects: Objects, owner: str, tail: Tail) -> int:
+    """`owner`: in place of the run's id in the keys of its chunks."""
+    stored = end = log_end(objects, owner, ATTEMPT)
     at = 0
-    for piece in _log_pieces(obs, place):
+    for piece in obs.stream(key):
         tail.add(piece)
         fresh = piece[max(0, stored - at) :]
         at += len(piece)
         if fresh:
-            objects.put(
-                layout.log_chunk_key(run_id, ATTEMPT, end), gzip.compress(fresh, 6, mtime=0), "application/gzip"
-            )
+            objects.put(layout.log_chunk_key(owner, ATTEMPT, end), gzip.compress(fresh, 6, mtime=0), "application/gzip")
             end += len(fresh)
     return end
-
-
-def _log_pieces(obs: Objects, place: Place) -> Iterator[bytes]:
-    """The first card's log: `modelarts-job-{id}-worker-0.log`."""
-    for entry in obs.find(place.log):
-        if entry.key.endswith("worker-0.log"):
-            yield from obs.stream(entry.key)
-            return
 
 
 def _report(obs: Objects, place: Place) -> Report | None:

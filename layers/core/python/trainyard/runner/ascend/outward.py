@@ -15,12 +15,13 @@ from trainyard.model.text import Text
 from trainyard.runner import code
 from trainyard.runner.ascend import boot
 from trainyard.runner.errors import SetupError
-from trainyard.runner.script import boot_file
+from trainyard.runner.script import boot_file, processes
 from trainyard.runner.stop import Stop
 from trainyard.store.download import Downloads, ObjectChangedError
 from trainyard.store.objects import ObjectMissingError, Objects
 
 _PARALLEL = 8
+NODES = 1
 # ModelArts' own limit of a code directory.
 MAX_CODE_BYTES = 50 << 20
 
@@ -54,8 +55,17 @@ def plan(request: RunRequest) -> dict[str, Any]:
         "code_dir": request.spec.code_dir,
         "boot_file": request.spec.boot_file,
         "timeout": request.spec.timeout.total_seconds(),
+        "processes": _processes(request),
+        "nodes": NODES,
         "files": {pinned.argument: pinned.files[0].path for pinned in request.inputs if pinned.is_file},
     }
+
+
+def _processes(request: RunRequest) -> int:
+    """On each machine. Who wants msrun or torchrun wants one for each card."""
+    if "MA_RUN_METHOD" in request.spec.env:
+        request = request.model_copy(update={"spec": request.spec.model_copy(update={"processes": "auto"})})
+    return processes(request)
 
 
 def _carry_code(objects: Objects, obs: Objects, request: RunRequest, place: Place, cache: Path, stop: Stop) -> None:
