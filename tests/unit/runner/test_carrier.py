@@ -112,8 +112,8 @@ class Rig:
     def result(self) -> AttemptResult:
         return AttemptResult.model_validate_json(self.objects.get(layout.result_key(RUN, 1)))
 
-    def log(self) -> str:
-        chunks = self.objects.find(layout.log_chunk_prefix(RUN, 1))
+    def log(self, owner: str = RUN) -> str:
+        chunks = self.objects.find(layout.log_chunk_prefix(owner, 1))
         return b"".join(gzip.decompress(self.objects.get(chunk.key)) for chunk in chunks).decode()
 
 
@@ -321,3 +321,72 @@ def test_a_job_that_came_after_all_is_stopped_and_keeps_its_files(
     rig.await_end()
     assert server.jobs.named_like(RUN)[0].phase == "Terminated"
     assert left(rig)
+
+
+RANKS = """
+import os
+names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK_ID", "RANK_SIZE")
+print("epoch: 1" if os.environ["RANK"] == "0" else "also", [os.environ[name] for name in names], flush=True)
+if os.environ["RANK"] == os.environ.get("FAILS"):
+    raise SystemExit(7)
+"""
+EIGHT = {"flavor": "ascend-910x8", "processes": "auto"}
+
+
+def brought_home(s3: Any, server: ModelArtsServer, tmp_path: Path, **spec: Any) -> Rig:
+    rig = Rig(s3, server, tmp_path, RANKS, **spec)
+    assert rig.send() == 0
+    rig.await_end()
+    assert rig.carrier("batch-2").fetch() == 0
+    return rig
+
+
+def ranks_in(log: str) -> list[str]:
+    return sorted(line for line in log.splitlines() if "['" in line)
+
+
+def expected(ranks: range, count: int, size: int) -> list[str]:
+    def line(rank: int) -> str:
+        place = [str(rank), str(rank % count), str(size), str(rank), str(size)]
+        return f"[rank {rank}] also {place}" if rank else f"epoch: 1 {place}"
+
+    return sorted(line(rank) for rank in ranks)
+
+
+def test_one_process_for_each_of_eight_cards(s3: Any, server: ModelArtsServer, tmp_path: Path) -> None:
+    rig = brought_home(s3, server, tmp_path, **EIGHT)
+    assert ranks_in(rig.log()) == expected(range(8), 8, 8)
+    assert rig.result().ending is Ending.SUCCEEDED
+
+
+def test_one_process_where_the_run_wants_one(s3: Any, server: ModelArtsServer, tmp_path: Path) -> None:
+    rig = brought_home(s3, server, tmp_path, flavor="ascend-910x8")
+    assert ranks_in(rig.log()) == expected(range(1), 1, 1)
+
+
+def test_msrun_starts_the_ranks_and_says_which_they_are(s3: Any, server: ModelArtsServer, tmp_path: Path) -> None:
+    rig = brought_home(s3, server, tmp_path, flavor="ascend-910x8", env={"MA_RUN_METHOD": "msrun"})
+    assert ranks_in(rig.log()) == expected(range(8), 8, 8)
+    body = next(body for name, body in server.requests if name == "create")
+    assert body["algorithm"]["environments"]["MA_RUN_METHOD"] == "msrun"
+
+
+def test_two_machines_have_a_log_each(s3: Any, server: ModelArtsServer, tmp_path: Path) -> None:
+    rig = brought_home(s3, server, tmp_path, nodes=2, **EIGHT)
+    assert ranks_in(rig.log()) == expected(range(8), 8, 16)
+    assert ranks_in(rig.log(layout.node_id(RUN, 1))) == expected(range(8, 16), 8, 16)
+    assert rig.result().log_bytes == len(rig.log().encode())
+
+
+def test_a_rank_of_another_machine_that_fails_fails_the_run(s3: Any, server: ModelArtsServer, tmp_path: Path) -> None:
+    rig = brought_home(s3, server, tmp_path, nodes=2, env={"FAILS": "1"})
+    assert (rig.result().ending, rig.result().exit_code) == (Ending.SCRIPT_FAILED, 7)
+
+
+def test_more_processes_than_cards_are_refused(s3: Any, server: ModelArtsServer, tmp_path: Path) -> None:
+    rig = Rig(s3, server, tmp_path, RANKS, flavor="ascend-910x8", processes=3)
+    assert rig.send() == 70
+    reason = rig.result().reason
+    assert reason is not None
+    assert "processes: auto" in reason.en
+    assert server.jobs.named_like(RUN) == []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import NOW, a_run
+from builders import NOW, a_run, a_spec
 
 from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus
 from trainyard.model.lifecycle import JobPhase
@@ -40,8 +41,8 @@ class Far(ComputeBackend):
     def describe(self, job: Job) -> JobStatus | None:
         return self.says
 
-    def live_log(self, job: Job, offset: int) -> bytes:
-        return self.log[offset:]
+    def live_log(self, job: Job, offset: int, node: int = 0) -> bytes:
+        return self.log[offset:] if not node else b"of machine %d\n"[offset:] % node
 
     def stop(self, job: Job, reason: str) -> None:
         self.stopped.append(reason)
@@ -111,6 +112,15 @@ def test_the_log_is_kept_in_chunks_as_every_runs(state: State, far: Far, switche
     assert [entry.key[-19:-3] for entry in state.objects.find(f"runs/{JOB.id}/attempts/1/log/")] == [
         f"{0:016d}", f"{4:016d}",
     ]  # fmt: skip
+
+
+def test_each_machines_log_is_kept_in_its_own_place(state: State, far: Far, switched: list[bool]) -> None:
+    stored(state, spec=a_spec(nodes=2))
+    far.log = b"one\n"
+    watch_runs(state, lambda _: far)
+    assert log_end(state.objects, JOB.id, 1) == len(b"one\n")
+    (chunk,) = state.objects.find(layout.log_chunk_prefix(layout.node_id(JOB.id, 1), 1))
+    assert gzip.decompress(state.objects.get(chunk.key)) == b"of machine 1\n"
 
 
 def test_a_job_counts_as_lost_after_several_looks_only(state: State, far: Far, switched: list[bool]) -> None:

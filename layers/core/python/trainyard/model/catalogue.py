@@ -80,7 +80,8 @@ class Flavor(BaseModel):
 
     def queue_for(self, nodes: int) -> str:
         """Logical name of the queue for a run on that many machines."""
-        return _for_nodes(self.queue, nodes)
+        # Ascend machines are not Batch's: in their queue wait the jobs that carry runs to them, one at a time.
+        return self.queue if self.accelerator is Accelerator.ASCEND else _for_nodes(self.queue, nodes)
 
 
 class Catalogue(BaseModel):

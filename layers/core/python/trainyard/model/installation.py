@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from trainyard.model.catalogue import Flavor
+from trainyard.model.catalogue import Accelerator, Flavor
 from trainyard.model.settings import settings
 from trainyard.model.text import Text
 
@@ -41,7 +41,7 @@ def nodes_missing(flavor: Flavor, nodes: int) -> tuple[Text, Text] | None:
         return _one_machine(flavor)
     if known and flavor.queue_for(nodes) not in known:
         return _NO_NODES_NETWORK
-    if scripts_lack_network():
+    if scripts_lack_network() and flavor.accelerator is not Accelerator.ASCEND:
         return _NO_SCRIPT_NETWORK
     if nodes > fitting:
         return (

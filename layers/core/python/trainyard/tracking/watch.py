@@ -115,9 +115,12 @@ def _look_at(state: State, runs: Iterable[Run], backends: Backends, at: datetime
 
 
 def _keep_log(objects: Objects, backend: ComputeBackend, run: Run) -> None:
+    """Of each of its machines; what the first one prints is the run's own log."""
     assert run.job is not None
-    end = log_end(objects, run.id, 1)
-    fresh = backend.live_log(run.job, end)
-    if fresh:
-        # The same bytes under the same name, should two look at the same moment.
-        objects.put(layout.log_chunk_key(run.id, 1, end), gzip.compress(fresh, 6, mtime=0), "application/gzip")
+    for node in range(run.spec.nodes if run.spec else 1):
+        owner = layout.node_id(run.id, node) if node else run.id
+        end = log_end(objects, owner, 1)
+        fresh = backend.live_log(run.job, end, node)
+        if fresh:
+            # The same bytes under the same name, should two look at the same moment.
+            objects.put(layout.log_chunk_key(owner, 1, end), gzip.compress(fresh, 6, mtime=0), "application/gzip")

@@ -14,6 +14,7 @@ failed, `run-...-clear` removes what it had brought to OBS.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -57,6 +58,7 @@ class ModelArts(ComputeBackend):
 
     name = "modelarts"
     must_be_asked = True
+    carries_nodes = True
 
     def __init__(self, client: ModelArtsClient | None = None, carriers: ComputeBackend | None = None) -> None:
         self._given_client, self._given_carriers = client, carriers
@@ -107,6 +109,11 @@ class ModelArts(ComputeBackend):
             # The boot file keeps the time limit; this is for one that cannot.
             self._client.stop(training["metadata"]["id"])
         return self._status(job, now)
+
+    def nodes_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
+        """ModelArts starts and ends its machines together: each stands where the job does."""
+        status = self.describe(job)
+        return [status.model_copy(update={"node": index}) for index in indexes] if status else []
 
     def live_log(self, job: Job, offset: int, node: int = 0) -> bytes:
         training = self._training(job)
@@ -176,7 +183,7 @@ class ModelArts(ComputeBackend):
             reason=now.reason,
             started_at=now.started_at,
             waiting=_WAITING if now.phase is JobPhase.QUEUED else None,
-            seconds=now.seconds if now.has_ended else 0.0,
+            seconds=now.seconds * now.machines if now.has_ended else 0.0,
             doubtful=now.doubtful,
         )
         if not now.has_ended or now.doubtful:

@@ -95,6 +95,7 @@ def flavor_of(told: dict[str, Any]) -> Flavor:
         accelerator_memory_gib=card_gib,
         instance=told["flavor_id"],
         queue=_QUEUE,
+        max_nodes=int(told.get("max_num") or 1),
     )
 
 

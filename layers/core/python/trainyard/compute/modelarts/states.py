@@ -33,6 +33,7 @@ class Seen(BaseModel):
     started_at: datetime | None = None
     seconds: float = 0.0
     """How long it has been running, all its starts together."""
+    machines: int = 1
     doubtful: bool = False
     """It may be over; the next looks will tell."""
 
@@ -50,6 +51,7 @@ def seen(job: dict[str, Any], stages: list[str] | None = None) -> Seen:
         reason=_reason(status),
         started_at=_time(status.get("start_time")),
         seconds=(status.get("duration") or 0) / 1000,
+        machines=(job.get("spec") or {}).get("resource", {}).get("node_count") or 1,
     )
     if phase in ("Creating", "Pending"):
         return facts

@@ -57,7 +57,7 @@ def description(
             "environments": environment(request),
         },
         "spec": {
-            "resource": {"flavor_id": flavor.instance, "node_count": 1},
+            "resource": {"flavor_id": flavor.instance, "node_count": spec.nodes},
             "log_export_path": {"obs_url": place.url(place.log)},
             "auto_stop": {"time_unit": "HOURS", "duration": _hours(request)},
         },

@@ -21,7 +21,6 @@ from trainyard.store.download import Downloads, ObjectChangedError
 from trainyard.store.objects import ObjectMissingError, Objects
 
 _PARALLEL = 8
-NODES = 1
 # ModelArts' own limit of a code directory.
 MAX_CODE_BYTES = 50 << 20
 
@@ -56,7 +55,7 @@ def plan(request: RunRequest) -> dict[str, Any]:
         "boot_file": request.spec.boot_file,
         "timeout": request.spec.timeout.total_seconds(),
         "processes": _processes(request),
-        "nodes": NODES,
+        "nodes": request.spec.nodes,
         "files": {pinned.argument: pinned.files[0].path for pinned in request.inputs if pinned.is_file},
     }
 
