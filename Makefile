@@ -4,7 +4,7 @@ BIN := .venv/bin
 PY_SOURCES := layers/core/python functions infra tests
 TEMPLATES := template.yaml $(wildcard infra/*.yaml infra/recipes/*.yaml)
 
-.PHONY: setup demo demo-ascend up down test lint unit e2e bench format audit sbom build images clean help
+.PHONY: setup demo demo-ascend smoke-modelarts up down test lint unit e2e bench format audit sbom build images clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ demo: setup ## the main job: push, train, evaluate, then fine-tune from a form
 
 demo-ascend: setup ## LeNet-5 by way of an embedded ModelArts; a CPU stands for the card
 	@$(BIN)/python -m infra.local demo-ascend
+
+smoke-modelarts: setup ## one small run at a real account of Huawei Cloud (HUAWEI_AK, ...); it costs money
+	@PYTHONPATH=.:tests $(BIN)/python -m tests.smoke.modelarts
 
 up: setup ## start the embedded stack; its state is kept
 	@$(BIN)/python -m infra.local up

@@ -36,6 +36,7 @@ DOWN_SECONDS = 60.0
 CPU_IMAGE = "local/runner:cpu"
 VALIDATE_IMAGE = "local/validate-repo:local"
 BATCH_EVENTS = "trainyard.batch"
+OBS_BUCKET = "obs-trainyard"
 SMN_TOPIC = "urn:smn:cn-north-4:local-project:trainyard"
 
 
@@ -202,8 +203,8 @@ class Stack:
         else:
             self._tell("the image of ModelArts is played by a Python with MindSpore for the CPU")
             python = ensure(self._cache, find_uv())
-        bucket, project = "obs-trainyard", "local-project"
-        account = {**_obs_user(endpoint, bucket), "project_id": project, "region": "cn-north-4"}
+        project = "local-project"
+        account = {**_obs_user(endpoint, OBS_BUCKET), "project_id": project, "region": "cn-north-4"}
         client(endpoint, "ssm").put_parameter(
             Name="/trainyard/trainyard/huawei", Value=json.dumps(account), Type="SecureString", Overwrite=True
         )
@@ -215,7 +216,7 @@ class Stack:
         )
         self._tell(f"ModelArts      {started['address']}")
         return {
-            "ObsBucket": bucket,
+            "ObsBucket": OBS_BUCKET,
             "ObsEndpoint": endpoint,
             "ModelArtsEndpoint": started["address"],
             "SmnTopic": SMN_TOPIC,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
@@ -12,8 +14,10 @@ from unit.githost.little_stack import needs_git_lfs
 
 from infra.local.demo.proof import missing_pieces
 from infra.local.demo.user import User
+from infra.local.emulator.client import client
 from infra.local.inside import dead_letters, new_token, state_of
-from infra.local.stack import Stack
+from infra.local.stack import OBS_BUCKET, Stack
+from trainyard.store.objects import Objects
 
 pytestmark = [pytest.mark.e2e, needs_git_lfs]
 TRAIN = """
@@ -45,6 +49,7 @@ runs:
       data_url: {dataset: ada/aim-data}
     hyperparameters: {mode: train}
     aim: true
+    nodes: 2
     timeout: 10m
     evaluation: {require: {accuracy: ">= 0.9"}}
 """
@@ -56,8 +61,6 @@ def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> User:
     new = made.api.post("/v1/repositories", {"name": "ada/aim-data", "kind": "dataset"})
     data = made.clone(new["repository"]["clone_url"])
     made.git("lfs", "track", "aim/**", at=data)
-    import shutil
-
     shutil.copytree(ROOT / "tests" / "data" / "aim", data / "aim")
     made.push(data, "an Aim repository")
     return made
@@ -70,6 +73,10 @@ def project(user: User, name: str, run_file: str = RUN_FILE) -> Path:
     return tree
 
 
+def log_of(user: User, run: Any, **query: int) -> str:
+    return str(user.api.get(f"/v1/runs/{run['id']}/log", offset=0, **query)["text"])
+
+
 def test_there_and_home_again(stack: Stack, user: User) -> None:
     tree = project(user, "npu")
     commit, _ = user.push(tree, "train")
@@ -77,3 +84,9 @@ def test_there_and_home_again(stack: Stack, user: User) -> None:
     assert (run["state"], run["evaluation"]["verdict"]) == ("succeeded", "passed"), json.dumps(run, indent=1)
     told = statuses(stack, user, "npu", commit, "success")
     assert missing_pieces(state_of(stack.addresses), run["id"], told, dead_letters(stack.addresses)) == []
+    assert "hello from a wheel rank 0 of 2" in log_of(user, run)
+    assert "[rank 1] hello from a wheel rank 1 of 2" in log_of(user, run, node=1)
+    outputs = {file["path"] for file in user.api.get(f"/v1/runs/{run['id']}/outputs")["outputs"]}
+    assert outputs == {"model-0.ckpt", "model-1.ckpt"}
+    assert user.api.get(f"/v1/runs/{run['id']}/aim")["runs"]
+    assert not list(Objects(OBS_BUCKET, client(stack.addresses.endpoint, "s3")).find("")), "all of it was cleared"

@@ -121,6 +121,14 @@ class Jobs:
         job.container.stop()
         return True
 
+    def delete(self, job: TrainingJob) -> bool:
+        """False where it has not ended."""
+        if job.phase not in FINAL:
+            return False
+        with self._lock:
+            self._jobs.pop(job.id, None)
+        return True
+
     def close(self) -> None:
         """End all of them and wait, for a bounded time."""
         for job in list(self._jobs.values()):

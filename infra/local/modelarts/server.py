@@ -129,6 +129,11 @@ class ModelArtsServer:
             raise RefusedError(400, "ModelArts.2763", f"a job that is {job.phase} cannot be terminated")
         return 202, job.described()
 
+    def _delete(self, groups: Mapping[str, str], _query: Mapping[str, str], _body: Any) -> tuple[int, Any]:
+        if not self.jobs.delete(self._job(groups)):
+            raise RefusedError(400, "ModelArts.2763", "a job that has not ended cannot be deleted")
+        return 202, {}
+
     def _search(self, _groups: Mapping[str, str], _query: Mapping[str, str], body: Any) -> tuple[int, Any]:
         _require_shape(body, "JobSearches")
         offset, limit = body.get("offset", 0), body.get("limit", 10)
@@ -188,6 +193,7 @@ ROUTES = [
         ("GET", r"/v2/(?P<project>[^/]+)/training-job-flavors", "flavors"),
         ("GET", r"/v2/(?P<project>[^/]+)/training-job-engines", "engines"),
         ("GET", _JOB, "get"),
+        ("DELETE", _JOB, "delete"),
         ("POST", _JOB + "/actions", "act"),
         ("GET", _JOB + "/events", "events"),
         ("GET", _JOB + "/stages", "stages"),

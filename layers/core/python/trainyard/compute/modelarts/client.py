@@ -94,6 +94,10 @@ class ModelArtsClient:
             if job is not None and job["status"]["phase"] in ("Creating", "Pending", "Running"):
                 raise
 
+    def delete(self, job_id: str) -> None:
+        """Remove a job that has ended from ModelArts' memory; silent where it is not there."""
+        self._found("DELETE", f"training-jobs/{_part(job_id)}")
+
     def find(self, name: str) -> list[dict[str, Any]]:
         """All jobs of exactly that name, oldest first. ModelArts' own filter finds more than that."""
         jobs = [job for job in self.search(name) if job["metadata"]["name"] == name]

@@ -1,0 +1,1 @@
+"""Tests against real accounts, on request only: they cost money."""
