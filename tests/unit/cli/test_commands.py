@@ -89,6 +89,12 @@ def test_what_a_person_sees(trainyard: Call, started: str, web_state: State) -> 
     assert "ada/lenet5" in trainyard("projects", "list")[1]
 
 
+@pytest.mark.usefixtures("terminal")
+def test_on_a_narrow_terminal_the_id_is_whole(trainyard: Call, started: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert started in trainyard("list", "ada/lenet5")[1].replace("\n", " ").split()
+
+
 def test_the_end_of_a_followed_run_is_the_exit_status(trainyard: Call, started: str) -> None:
     assert trainyard("stop", started)[0] == 0
     status, _, err = trainyard("rerun", started, "--set", "epochs=1", "-q")

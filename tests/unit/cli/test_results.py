@@ -7,6 +7,7 @@ import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import NOW, a_repository, a_run
@@ -86,6 +87,7 @@ class TestResults:
         assert call("report", RUNS[0], "--format", "html", "-o", str(tmp_path / "r.html")) == 0
         assert "<svg" in (tmp_path / "r.html").read_text()
 
+    @pytest.mark.usefixtures("terminal")
     def test_verify(self, call: Call, state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert call("verify", RUNS[0]) == 0
         assert RUNS[0] in capsys.readouterr().out
@@ -100,6 +102,7 @@ class TestResults:
         file.write_text("{}")
         assert call("verify", str(file)) == 1
 
+    @pytest.mark.usefixtures("terminal")
     def test_outputs_are_held_against_the_bundle(
         self, call: Call, state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -114,6 +117,28 @@ class TestResults:
         told = dict(reversed(line.split()) for line in capsys.readouterr().out.splitlines()[1:])
         assert told == {"same.txt": "same", "other.txt": "DIFFERENT", "gone.txt": "MISSING"}
 
+    def test_programs_get_json_of_every_command(
+        self, call: Call, state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What is printed for people is pretty; what is not is one JSON document, or one a line as a log grows."""
+
+        def asked(*words: str) -> Any:
+            assert call(*words) == 0, words
+            return json.loads(capsys.readouterr().out)
+
+        state.objects.put(layout.findings_key(RUNS[0]), b'{"findings": []}')
+        assert asked("logs", RUNS[0], "--json")["text"] == LOGS[0]
+        assert asked("search", RUNS[1], "done", "--json")["hits"][0]["line"] == 3
+        assert asked("verify", RUNS[0])["signed"] is True
+        assert asked("download", RUNS[0], str(tmp_path))["files"] == []
+        assert asked("why", RUNS[0], "--json")["state"] == "succeeded"
+        assert asked("findings", RUNS[0], "--json")["findings"] == []
+        assert asked("report", RUNS[0], "--json")
+        for command in ("show", "metrics", "compare"):
+            assert asked(command, RUNS[1])
+        assert asked("list", "ada/lenet5")["runs"]
+
+    @pytest.mark.usefixtures("terminal")
     @pytest.mark.parametrize(("accuracy", "status"), [(0.8, 0), (0.5, 1)])
     def test_reproduce(
         self, call: Call, state: State, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],

@@ -1,4 +1,6 @@
-"""The program. Exit status: 0 done, 1 refused or (`check`) errors found, 2 could not be tried."""
+"""The program. Exit status: 0 done; 1 refused, not found, or (`check`, `verify`, `reproduce`, `--wait`) it is not well;
+2 the command line is wrong, or it could not be tried.
+"""
 
 from __future__ import annotations
 

@@ -46,6 +46,12 @@ def with_json(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return added
 
 
+def with_json_on_request(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """For commands whose text is what programs want as well, such as a log for grep."""
+    added.add_argument("--json", action="store_true", help="JSON instead of text")
+    return added
+
+
 def language() -> Language:
     """The language of the terminal, by the variables and in the order that POSIX says."""
     known = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
@@ -72,12 +78,19 @@ def print_json(document: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table as wide as the terminal; a state among the cells has its colour."""
-    from rich.table import Table
+    """A table as wide as the terminal; a state among the cells has its colour.
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+    However narrow the terminal, the first column is whole: it is what one copies into the next command.
+    """
+    from rich.table import Column, Table
+
+    cells = [[_cell(value) for value in row] for row in rows]
+    widest = max((row[0].cell_len for row in cells), default=0)
+    first, *others = columns
+    own = Column(first, no_wrap=True, min_width=widest)
+    table = Table(own, *others, box=None, pad_edge=False, header_style="bold")
+    for row in cells:
+        table.add_row(*row)
     console().print(table)
 
 

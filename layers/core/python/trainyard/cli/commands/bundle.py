@@ -12,18 +12,21 @@ from typing import Any
 
 from trainyard.cli.client import ApiError, Client
 from trainyard.cli.commands.compare import print_comparison
-from trainyard.cli.terminal import client, command
+from trainyard.cli.terminal import client, command, print_json, wants_json, with_json
 from trainyard.model.bundle import Bundle, Signature, signed_bytes
 
 _POLL_SECONDS = 3.0
+_WORDS = {"same": "same", "different": "DIFFERENT", "missing": "MISSING"}
 
 
 def add(subparsers: Any) -> None:
-    verify = command(subparsers, "verify", _verify, "check the signature of a run's bundle, and files against it")
+    words = "check the signature of a run's bundle, and files against it"
+    verify = with_json(command(subparsers, "verify", _verify, words))
     verify.add_argument("source", metavar="FILE|RUN", help="a bundle.json on this machine, or the id of a run")
     verify.add_argument("--key", type=Path, help="the public key as PEM; the API is asked for it if left out")
     verify.add_argument("--outputs", type=Path, metavar="FOLDER", help="hold the files there against the bundle, too")
-    reproduce = command(subparsers, "reproduce", _reproduce, "run it again and compare what comes out", "run")
+    words = "run it again and compare what comes out"
+    reproduce = with_json(command(subparsers, "reproduce", _reproduce, words, "run"))
     reproduce.add_argument(
         "--tolerance", type=float, default=0.01, help="how far a best value may be from the first one's (0.01 = 1 %%)"
     )
@@ -31,19 +34,38 @@ def add(subparsers: Any) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    """0: it is signed, and what is to be held against it is the same."""
+    checked = _checked(options)
+    if wants_json(options):
+        print_json(checked)
+    else:
+        print(checked["message"])
+        for one in checked["outputs"]:
+            print(f"{_WORDS[one['is']]:<10} {one['path']}")
+    return 0 if checked["signed"] and all(one["is"] == "same" for one in checked["outputs"]) else 1
+
+
+def _checked(options: argparse.Namespace) -> dict[str, Any]:
     document = _document(options)
     try:
         bundle = Bundle.model_validate(document)
     except ValueError as error:
         raise ApiError(0, "no_bundle", f"{options.source} is not a bundle of this version: {error}") from None
+    told: dict[str, Any] = {
+        "run": bundle.run,
+        "project": bundle.project,
+        "commit": bundle.code.commit,
+        "signed": False,
+        "outputs": [],
+    }
     if bundle.signature is None:
-        print("NOT SIGNED")
-        return 1
+        return {**told, "key": None, "message": "NOT SIGNED"}
+    key = bundle.signature.key
     if not _is_signed(signed_bytes(document), bundle.signature, _key(options, bundle.signature)):
-        print(f"WRONG: the document is not what key {bundle.signature.key[:16]} signed")
-        return 1
-    print(f"signed by key {bundle.signature.key[:16]}: {bundle.project} {bundle.run}, commit {bundle.code.commit}")
-    return _compare_outputs(bundle, options.outputs) if options.outputs else 0
+        return {**told, "key": key, "message": f"WRONG: the document is not what key {key[:16]} signed"}
+    said = f"signed by key {key[:16]}: {bundle.project} {bundle.run}, commit {bundle.code.commit}"
+    outputs = _compared_outputs(bundle, options.outputs) if options.outputs else []
+    return {**told, "key": key, "message": said, "signed": True, "outputs": outputs}
 
 
 def _document(options: argparse.Namespace) -> Any:
@@ -74,19 +96,16 @@ def _is_signed(data: bytes, signature: Signature, pem: bytes) -> bool:
         ) from None
 
 
-def _compare_outputs(bundle: Bundle, folder: Path) -> int:
-    wrong = 0
-    for one in bundle.outputs:
-        path = folder / one.path
-        if not path.is_file():
-            wrong += 1
-            print(f"MISSING    {one.path}")
-            continue
-        with path.open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == one.sha256
-        wrong += not same
-        print(f"{'same' if same else 'DIFFERENT':<10} {one.path}")
-    return 1 if wrong else 0
+def _compared_outputs(bundle: Bundle, folder: Path) -> list[dict[str, str]]:
+    """Each file of the bundle, and whether the one in the folder is `same`, `different` or `missing`."""
+    return [{"path": one.path, "is": _compared(folder / one.path, one.sha256)} for one in bundle.outputs]
+
+
+def _compared(path: Path, sha256: str) -> str:
+    if not path.is_file():
+        return "missing"
+    with path.open("rb") as file:
+        return "same" if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "different"
 
 
 def _reproduce(options: argparse.Namespace) -> int:
@@ -96,12 +115,16 @@ def _reproduce(options: argparse.Namespace) -> int:
     again = api.post(f"/v1/runs/{options.run}/rerun")["id"]
     print(f"{again} runs the same commit on the same inputs", file=sys.stderr)
     _wait(api, again, options.timeout)
-    print_comparison(api.get(f"/v1/runs/{options.run}/comparison", **{"with": again}))
     second = api.get(f"/v1/runs/{again}/bundle")
-    _print_differences(first, second)
     far = _far(first["metrics"]["best"], second["metrics"]["best"], options.tolerance)
     if second["state"] != first["state"]:
         far.append(f"the first run {first['state']}, the second {second['state']}")
+    differences = _differences(first, second)
+    if wants_json(options):
+        print_json({"run": again, "reproduced": not far, "far": far, **differences})
+        return 1 if far else 0
+    print_comparison(api.get(f"/v1/runs/{options.run}/comparison", **{"with": again}))
+    _print_differences(differences)
     for line in far:
         print(f"NOT REPRODUCED: {line}")
     if not far:
@@ -119,17 +142,24 @@ def _wait(api: Client, run: str, seconds: float) -> None:
     raise ApiError(0, "timeout", f"{run} has not been evaluated after {seconds:g} s; look at it later")
 
 
-def _print_differences(first: Any, second: Any) -> None:
+def _differences(first: Any, second: Any) -> dict[str, Any]:
     """What may explain a difference: packages, machine and image; and which outputs are the same to the last byte."""
     before, after = ({one["name"]: one for one in bundle["packages"]} for bundle in (first, second))
-    changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-    if changed:
-        print(f"packages that are not the same: {', '.join(changed[:20])}")
-    if first["hardware"] != second["hardware"]:
-        print("the machine or the image is not the same")
     digests = [{one["path"]: one["sha256"] for one in bundle["outputs"]} for bundle in (first, second)]
-    same = sum(digests[1].get(path) == digest for path, digest in digests[0].items())
-    print(f"{same} of {len(digests[0])} outputs are the same to the last byte")
+    return {
+        "packages": sorted(name for name in {*before, *after} if before.get(name) != after.get(name)),
+        "same_hardware": first["hardware"] == second["hardware"],
+        "outputs": len(digests[0]),
+        "same_outputs": sum(digests[1].get(path) == digest for path, digest in digests[0].items()),
+    }
+
+
+def _print_differences(found: dict[str, Any]) -> None:
+    if found["packages"]:
+        print(f"packages that are not the same: {', '.join(found['packages'][:20])}")
+    if not found["same_hardware"]:
+        print("the machine or the image is not the same")
+    print(f"{found['same_outputs']} of {found['outputs']} outputs are the same to the last byte")
 
 
 def _far(first: dict[str, Any], second: dict[str, Any], tolerance: float) -> list[str]:

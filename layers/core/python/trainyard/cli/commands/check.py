@@ -23,7 +23,7 @@ _COULD_NOT_CHECK = 2
 def add(subparsers: Any) -> None:
     check = command(subparsers, "check", _check, "what validation would say about a folder or a commit")
     check.add_argument("path", nargs="?", type=Path, default=Path(), help="a work tree, as it would be committed")
-    check.add_argument("--format", choices=_FORMATS, default="text")
+    _formats(check)
     instead = check.add_mutually_exclusive_group()
     instead.add_argument("--commit", metavar="REV", help="check this commit of the repository there instead")
     instead.add_argument("--pushed", action="store_true", help="check what git tells a pre-push hook on standard input")
@@ -31,7 +31,12 @@ def add(subparsers: Any) -> None:
     instead.add_argument("--schema", action="store_true", help="print the JSON Schema of trainyard.yaml")
     instead.add_argument("--explain", metavar="RULE", help="print what a rule means, with examples")
     findings = command(subparsers, "findings", _findings, "what validation said about a run", "run")
-    findings.add_argument("--format", choices=_FORMATS, default="text")
+    _formats(findings)
+
+
+def _formats(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=_FORMATS, default="text")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ def add(subparsers: Any) -> None:
     board.add_argument("--revision", help="only runs on this commit of it")
     report = command(subparsers, "report", _report, "the evaluation of a run, as Markdown, HTML or JSON", "run")
     report.add_argument("--format", choices=["md", "html", "json"], default="md")
+    report.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     report.add_argument("-o", "--output", type=Path, help="write it to this file")
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from trainyard.cli.client import ApiError, Client
 from trainyard.cli.commands.logs import add_part, part_of
-from trainyard.cli.terminal import client, command
+from trainyard.cli.terminal import client, command, print_json, wants_json, with_json
 
 
 def add(subparsers: Any) -> None:
-    download = command(subparsers, "download", _download, "what a run left in its output folder", "run")
+    download = with_json(command(subparsers, "download", _download, "what a run left in its output folder", "run"))
     download.add_argument("folder", nargs="?", type=Path, default=Path(), help="where to; here if left out")
     download.add_argument("--aim", action="store_true", help="its Aim repository instead, which `aim up` opens")
     download.add_argument("--log", action="store_true", help="its log instead, as RUN.gz")
@@ -29,7 +29,8 @@ def _download(options: argparse.Namespace) -> None:
         part = part_of(options)
         target = root / ("-".join([options.run, *(f"{kind}-{index}" for kind, index in part.items())]) + ".gz")
         address = f"/v1/runs/{options.run}/log.gz" + (f"?{urllib.parse.urlencode(part)}" if part else "")
-        print(f"{api.download_from(address, target):>12}  {target.name}")
+        size = api.download_from(address, target)
+        _say(options, [{"path": target.name, "size": size}])
         return
     # All are looked at before the first byte comes: a list that leads out of the folder is refused whole.
     place, key = ("aim/files", "files") if options.aim else ("outputs", "outputs")
@@ -39,7 +40,17 @@ def _download(options: argparse.Namespace) -> None:
         _with_progress(api, files)
     else:
         for one, target in files:
-            print(f"{_fetch(api, one, target):>12}  {one['path']}")
+            _fetch(api, one, target)
+    _say(options, [{"path": one["path"], "size": one["size"]} for one, _ in files])
+
+
+def _say(options: argparse.Namespace, files: list[Any]) -> None:
+    """What was written into the folder."""
+    if wants_json(options):
+        print_json({"folder": str(options.folder), "files": files})
+    else:
+        for one in files:
+            print(f"{one['size']:>12}  {one['path']}")
 
 
 def _inside(root: Path, path: str) -> Path:

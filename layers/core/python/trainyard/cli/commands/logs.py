@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from trainyard.cli.client import Client
-from trainyard.cli.terminal import client, command
+from trainyard.cli.terminal import client, command, print_json, with_json_on_request
 
 _POLL_SECONDS = 1.0
 _HITS_AT_ONCE = 200
-_WHOLE: Mapping[str, int] = {}
 
 
 def add(subparsers: Any) -> None:
-    logs = command(subparsers, "logs", _logs, "what a run printed", "run")
+    logs = with_json_on_request(command(subparsers, "logs", _logs, "what a run printed", "run"))
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
     logs.add_argument("-n", "--tail", type=int, metavar="LINES", help="begin with the last so many lines")
     add_part(logs)
-    search = command(subparsers, "search", _search, "search the log of a run, or of every run of a project")
+    words = "search the log of a run, or of every run of a project"
+    search = with_json_on_request(command(subparsers, "search", _search, words))
     search.add_argument("place", metavar="RUN|OWNER/NAME")
     search.add_argument("text", nargs="?", default="", help="these characters, in any case")
     search.add_argument("-e", "--regex", help="an expression in RE2's syntax")
@@ -43,38 +46,60 @@ def part_of(options: argparse.Namespace) -> dict[str, int]:
     return {name: getattr(options, name) for name in ("child", "node") if getattr(options, name) is not None}
 
 
+def _write_text(page: Any) -> None:
+    sys.stdout.write(page["text"])
+    sys.stdout.flush()
+
+
+def _write_line(page: Any) -> None:
+    """Each piece that comes is one line, so that a program reads along."""
+    if page["text"]:
+        print(json.dumps(page, ensure_ascii=False), flush=True)
+
+
+@dataclass(frozen=True)
+class Log:
+    """The log of a run, or of a part of it, on its way to standard output."""
+
+    api: Client
+    run: str
+    part: Mapping[str, int] = field(default_factory=dict)
+    write: Callable[[Any], None] = _write_text
+
+    def follow(self, offset: int = 0) -> None:
+        """Write it from `offset` on as it comes, until nothing will follow."""
+        while True:
+            offset, end = self.read_on(offset)
+            if end or _never_began(self.api.get(f"/v1/runs/{self.run}")):
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def read_on(self, offset: int) -> tuple[int, bool]:
+        """Write what there is; where it ends, and whether for good."""
+        while True:
+            following, end = self.write_page(offset=offset)
+            if end or following <= offset:
+                return following, end
+            offset = following
+
+    def write_page(self, **place: int) -> tuple[int, bool]:
+        """Where it ends, and whether that is the end for good."""
+        page = self.api.get(f"/v1/runs/{self.run}/log", **place, **self.part)
+        self.write(page)
+        return page["next_offset"], page["end"]
+
+
 def _logs(options: argparse.Namespace) -> None:
-    api, offset, part = client(options), 0, part_of(options)
+    log = Log(client(options), options.run, part_of(options), _write_line if options.json else _write_text)
+    offset = 0
     if options.tail is not None:
-        page = api.get(f"/v1/runs/{options.run}/log", tail=max(options.tail, 1), **part)
-        _write(page["text"])
-        offset = page["next_offset"]
-        if page["end"]:
+        offset, end = log.write_page(tail=max(options.tail, 1))
+        if end:
             return
     if options.follow:
-        follow(api, options.run, offset, part)
+        log.follow(offset)
     elif options.tail is None:
-        _read_on(api, options.run, offset, part)
-
-
-def follow(api: Client, run_id: str, offset: int = 0, part: Mapping[str, int] = _WHOLE) -> None:
-    """Write the log from `offset` on as it comes, until nothing will follow."""
-    while True:
-        offset, end = _read_on(api, run_id, offset, part)
-        if end or _never_began(api.get(f"/v1/runs/{run_id}")):
-            return
-        time.sleep(_POLL_SECONDS)
-
-
-def _read_on(api: Client, run_id: str, offset: int, part: Mapping[str, int]) -> tuple[int, bool]:
-    """Write what there is; where it ends, and whether for good."""
-    while True:
-        page = api.get(f"/v1/runs/{run_id}/log", offset=offset, **part)
-        _write(page["text"])
-        read_on = page["next_offset"] > offset
-        offset = page["next_offset"]
-        if page["end"] or not read_on:
-            return offset, page["end"]
+        log.read_on(offset)
 
 
 def _never_began(run: Any) -> bool:
@@ -82,20 +107,17 @@ def _never_began(run: Any) -> bool:
     return bool(run["final"]) and run["attempt"] == 0
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
-
 def _search(options: argparse.Namespace) -> int:
     """Exit status as grep's: 1 where nothing was found."""
     in_project = "/" in options.place
     path = f"/v1/{'projects' if in_project else 'runs'}/{options.place}/search"
     asked = {name: getattr(options, name) or None for name in ("text", "regex", "level", "since", "until")}
-    shown = 0
-    for hit in client(options).pages(path, "hits", limit=_HITS_AT_ONCE, **asked):
+    hits, shown = islice(client(options).pages(path, "hits", limit=_HITS_AT_ONCE, **asked), options.max), 0
+    if options.json:
+        found = list(hits)
+        print_json({"hits": found})
+        return 0 if found else 1
+    for hit in hits:
         print(f"{hit['run']}:{hit['line']}: {hit['text']}" if in_project else f"{hit['line']}: {hit['text']}")
         shown += 1
-        if shown >= options.max:
-            break
     return 0 if shown else 1

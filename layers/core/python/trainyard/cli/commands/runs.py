@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainyard.cli.client import ApiError, Client
-from trainyard.cli.commands.logs import follow
+from trainyard.cli.commands.logs import Log
 from trainyard.cli.terminal import (
     ago,
     client,
@@ -21,6 +21,7 @@ from trainyard.cli.terminal import (
     print_table,
     wants_json,
     with_json,
+    with_json_on_request,
 )
 
 _STATES = (
@@ -43,8 +44,9 @@ def add(subparsers: Any) -> None:
     listed.add_argument("-n", "--limit", type=int, default=30, metavar="N", help="how many at most; 30 if left out")
     with_json(command(subparsers, "show", _show, "one run", "run"))
     with_json(command(subparsers, "stop", _stop, "stop a run", "run"))
-    command(subparsers, "why", _why, "why a run is not running yet", "run")
-    command(subparsers, "approve", _approve, "agree to what a run over its project's budget may cost", "run")
+    with_json_on_request(command(subparsers, "why", _why, "why a run is not running yet", "run"))
+    words = "agree to what a run over its project's budget may cost"
+    with_json(command(subparsers, "approve", _approve, words, "run"))
     again = with_json(command(subparsers, "rerun", _rerun, "run it again: same commit, same inputs", "run"))
     _changes(again)
     _waiting(again)
@@ -89,7 +91,7 @@ def _started(options: argparse.Namespace, api: Client, path: str, wanted: Any) -
 
 def _outcome(api: Client, run_id: str) -> int:
     """Follow it to its end: 0 if it succeeded and its evaluation was not failed."""
-    follow(api, run_id)
+    Log(api, run_id).follow()
     deadline = time.monotonic() + _VERDICT_SECONDS
     while True:
         run = api.get(f"/v1/runs/{run_id}")
@@ -140,6 +142,7 @@ def _show(options: argparse.Namespace) -> None:
             ("commit", run["commit"]),
             ("requested", f"{ago(run['created_at'])} by {run['requested_by']}, {run['origin']}"),
             ("waiting", waiting.get(language())),
+            ("cost", _cost(run)),
             ("failure", failure.get("message", {}).get(language())),
             ("at", failure.get("file") and f"{failure['file']}:{failure['line']}"),
             *((f"best {name}", value) for name, value in run["evaluation"]["best"].items()),
@@ -158,6 +161,16 @@ def _trainings(count: dict[str, int] | None) -> str | None:
     return "{succeeded} succeeded, {failed} failed, {running} running of {total}".format(**count) if count else None
 
 
+def _cost(run: Any) -> str | None:
+    """None before it began."""
+    known, most = run["cost"] or {}, run["estimate"] or {}
+    if known.get("usd") is not None:
+        return f"{'at most ' if known['at_most'] else ''}{known['usd']:.4g} USD"
+    if any(step["state"] == "running" for step in run["timeline"]) and run["final"]:
+        return "unknown"
+    return f"at most {most['most_usd']:.4g} USD" if most and not run["final"] else None
+
+
 def _stop(options: argparse.Namespace) -> None:
     run = client(options).post(f"/v1/runs/{options.run}/stop")
     if wants_json(options):
@@ -168,11 +181,18 @@ def _stop(options: argparse.Namespace) -> None:
 
 def _why(options: argparse.Namespace) -> None:
     told = client(options).get(f"/v1/runs/{options.run}/waiting")
+    if options.json:
+        print_json(told)
+        return
     print(told["waiting"][language()] if told["waiting"] else told["state"])
 
 
 def _approve(options: argparse.Namespace) -> None:
-    print(client(options).post(f"/v1/runs/{options.run}/approve")["state"])
+    run = client(options).post(f"/v1/runs/{options.run}/approve")
+    if wants_json(options):
+        print_json(run)
+    else:
+        print(run["state"])
 
 
 def _delete(options: argparse.Namespace) -> None:
