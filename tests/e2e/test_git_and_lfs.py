@@ -21,7 +21,9 @@ from unit.lfs.presigned import changed, put, request
 from infra.local.emulator.client import client
 from infra.local.inside import new_token, state_of
 from infra.local.stack import Stack
-from trainyard.store.layout import content_key
+from trainyard.model.storage import StorageReport, UnfinishedUpload
+from trainyard.model.text import Text
+from trainyard.store.layout import content_key, storage_report_key
 from trainyard.store.objects import Objects
 
 pytestmark = [pytest.mark.e2e, needs_git_lfs]
@@ -50,6 +52,14 @@ def bucket(stack: Stack) -> Objects:
 def tracked_clone(person: Person, address: str) -> Path:
     person.run(f"git clone {address} work && git lfs install && cd work && git lfs track '*.bin'")
     return person.home / "work"
+
+
+def begin_upload(stack: Stack, key: str) -> str:
+    """An upload in parts that nobody finishes; its id."""
+    s3, target = client(stack.addresses.endpoint, "s3"), {"Bucket": bucket(stack).bucket, "Key": key}
+    upload = s3.create_multipart_upload(**target)["UploadId"]
+    s3.upload_part(**target, UploadId=upload, PartNumber=1, Body=b"1")
+    return str(upload)
 
 
 def sha256(path: Path) -> str:
@@ -205,8 +215,7 @@ def test_what_no_branch_refers_to_any_more_is_found(stack: Stack, person: Person
         (work / "a.bin").write_bytes(content)
         person.run(f"git add . && git commit -qm {branch} && git push -u origin {branch}", work)
     person.run("git push origin --delete gone", work)
-    s3 = client(stack.addresses.endpoint, "s3")
-    s3.create_multipart_upload(Bucket=bucket(stack).bucket, Key="lfs/ada/set/never-finished")
+    upload = begin_upload(stack, "lfs/ada/set/never-finished")
     storage = "/v1/repositories/ada/set/storage"
     status, asked = call(stack, token, "POST", f"{storage}/inspect")
     assert status == 202
@@ -225,3 +234,26 @@ def test_what_no_branch_refers_to_any_more_is_found(stack: Stack, person: Person
     # Only what the report shows can be removed, and a young object it does not show.
     status, refused = call(stack, token, "POST", f"{storage}/remove-unreferenced", wanted)
     assert (status, refused["code"]) == (422, "invalid_input")
+    assert upload in {each.id for each in bucket(stack).uploads("lfs/ada/set/")}
+
+
+def test_an_upload_that_nobody_finished_is_given_up_on_request(stack: Stack, token: str) -> None:
+    create(stack, token, "ada/unfinished", "dataset")
+    key = "lfs/ada/unfinished/never-finished"
+    upload = begin_upload(stack, key)
+    arrived = bucket(stack).arrived(key, upload)
+    assert arrived is not None
+    assert arrived.last is not None
+    at = arrived.last
+    # No test can wait for a day; what an inspection would say then.
+    found = UnfinishedUpload(upload=upload, key=key, size=arrived.size, begun=at, touched=at)
+    report = StorageReport(
+        repository="ada/unfinished", at=at, files=0, bytes=0, recent=0, reason=Text(en="-", zh="-"),
+        unfinished_uploads=[found],
+    )  # fmt: skip
+    bucket(stack).put(storage_report_key("ada/unfinished"), report.model_dump_json().encode())
+    wanted = {"report": at.isoformat(), "uploads": [upload]}
+    storage = "/v1/repositories/ada/unfinished/storage"
+    status, _ = call(stack, token, "POST", f"{storage}/remove-unreferenced", wanted)
+    assert status == 202
+    assert list(bucket(stack).uploads("lfs/ada/unfinished/")) == []

@@ -34,9 +34,7 @@ RARELY = {
     ("IndexLogs", "s3:AbortMultipartUpload"): "a log that could not be stored as a whole",
     ("ValidateRepo", "s3:DeleteObject"): "a file of Git LFS that nothing refers to any more, after some days",
     ("ValidateRepo", "s3:DeleteObjectVersion"): "the same",
-    ("Api", "s3:AbortMultipartUpload"): "an upload in parts that nobody has touched for a day",
-    ("Api", "s3:ListMultipartUploadParts"): "the same",
-    ("ValidateRepo", "s3:ListMultipartUploadParts"): "the same",
+    ("ValidateRepo", "s3:ListMultipartUploadParts"): "an upload in parts that was begun more than a day ago",
     # Only where the operator names a key or topics.
     ("EvaluateRun", "kms:Sign"): "signing with the operator's key",
     ("EvaluateRun", "kms:GetPublicKey"): "the same",
