@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from trainyard.logs.readers.contract import Form, MetricReader, Row
 from trainyard.model.metric import Parameter
@@ -23,6 +24,8 @@ _NOT_IN_NAME = re.compile(rb"[^\w ./@-]")
 _LONGEST_NAME = 60
 _EPOCH = re.compile(rb"(?<!per )(?i:\bepoch)[\"']?[\s:=#\[(]{0,6}(\d+(?:\.\d+)?)")
 _STEP = re.compile(rb"(?i:\b(?:global_step|step|iteration|iter|batch))[\"']?[\s:=#\[(]{0,6}(\d+)")
+# Where the line is in the training, before a name: the only words that differ from line to line.
+_COUNTER = re.compile(rb"(?i:\b(?:epoch|global_step|step|iteration|iter|batch))[\s:=#\[(]{1,6}[\d./]+")
 _LONGEST_LINE = 2000
 
 # fmt: off
@@ -77,11 +80,12 @@ def row_of_line(line: bytes) -> Row | None:
     parameters: dict[str, Parameter] = {}
     behind = 0
     for match in _VALUE.finditer(line):
-        words = _label(line[max(behind, match.start() - _LONGEST_NAME) : match.start()])
+        before = line[max(behind, match.start() - _LONGEST_NAME) : match.start()]
         behind = match.end()
-        if name := _metric_name(words):
+        name, parameter = _meaning(_COUNTER.split(before)[-1])
+        if name:
             values[name] = float(match[1]) / (100 if match[2] else 1)
-        if parameter := _PARAMETERS.get(words.replace(" ", "_")):
+        if parameter:
             parameters[parameter] = _parameter(match[1])
     if parameters and not values.keys() - {"learning_rate"}:
         return Row({}, parameters=parameters)
@@ -89,6 +93,13 @@ def row_of_line(line: bytes) -> Row | None:
         return None
     epoch, step = _EPOCH.search(line), _STEP.search(line)
     return Row(values, float(epoch[1]) if epoch else None, int(step[1]) if step else None)
+
+
+@lru_cache(4096)
+def _meaning(before: bytes) -> tuple[str | None, str | None]:
+    """Which metric the words before a separator name, and which hyperparameter. A script prints the same ones again."""
+    words = _label(before)
+    return _metric_name(words), _PARAMETERS.get(words.replace(" ", "_"))
 
 
 def _label(before: bytes) -> str:
