@@ -119,6 +119,23 @@ def test_tables_and_rows_read_the_same(kinds, rising):
     assert as_tables == as_rows
 
 
+def test_two_monitors_of_one_loss_stay_in_the_order_in_which_they_printed():
+    log = "".join(
+        f"Epoch:[  0/  9], step:[{step:5}/ 9000], loss:[{step}.5/0.3], time:2.5 ms, lr:0.01000\nhello {step}\n"
+        f"epoch: 1 step: {step}, loss is {step}.25\n"
+        for step in range(1, 1901)
+    )
+    (group,) = scan(log).groups
+    assert [point.value for point in group.series["loss"]] == [
+        value for step in range(1, 1901) for value in (step + 0.5, step + 0.25)
+    ]
+    assert len(group.series["mean_loss"]) == 1900
+
+
+def test_what_only_looks_like_a_table_is_none():
+    assert scan("the loss is high\n" * 2000).groups == []
+
+
 @pytest.mark.parametrize("line", ["epoch: 1 step: {}, loss is {}\n", "epoch 1 step {} loss: {}\n"])
 def test_a_long_series_keeps_its_extremes_its_ends_and_its_length(line):
     values = [math.sin(number / 500) for number in range(50_000)]

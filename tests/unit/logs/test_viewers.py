@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -28,8 +29,7 @@ def calls(objects, monkeypatch) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> None:
-    viewers._pages.clear()
-    viewers._reading.clear()
+    viewers._shared.clear()
 
 
 def test_fifty_viewers_cost_what_one_costs(objects: Objects, ship, calls: list[str]) -> None:
@@ -44,20 +44,63 @@ def test_fifty_viewers_cost_what_one_costs(objects: Objects, ship, calls: list[s
     assert {page.text for page in pages} == {"line\n" * 100}
 
 
+def test_who_stands_elsewhere_in_the_log_costs_nothing_either(objects: Objects, ship, calls: list[str]) -> None:
+    """Nobody looks at the same moment as another, so everybody asks for another offset."""
+    log = b"".join(b"line %5d\n" % number for number in range(30_000))
+    ship(log, size=5000)
+    calls.clear()
+    shared_page(objects, RUN, len(log) - 20_000, 65536)
+    one = list(calls)
+    for behind in range(0, 20_000, 500):
+        start = len(log) - behind
+        assert shared_page(objects, RUN, start, 65536).text == log[start:].decode()
+    # Which attempts there are is three lists; where a chunk is looked for goes by steps, of which two are touched here.
+    assert (one.count("ListObjectsV2"), one.count("GetObject")) == (3 + 1, 1 + 4)
+    assert calls[len(one) :] == ["ListObjectsV2"]
+
+
+def test_what_was_read_is_not_read_again_while_the_log_grows(objects: Objects, ship, calls, monkeypatch) -> None:
+    monkeypatch.setattr(viewers, "KEPT_SECONDS", 0.0)
+    offset, printed = 0, b""
+    for number in range(20):
+        printed += b"line %d\n" % number
+        member = zlib.compressobj(6, zlib.DEFLATED, 31)
+        chunk = member.compress(printed[offset:]) + member.flush()
+        objects.put(layout.log_chunk_key(RUN, 1, offset), chunk)
+        calls.clear()
+        page = shared_page(objects, RUN, offset, 65536)
+        assert page.text.encode() == printed[offset:]
+        assert calls.count("GetObject") == 2, "the new chunk, and whether there is an index"
+        offset = page.next_offset
+        calls.clear()
+        assert shared_page(objects, RUN, offset, 65536).text == ""
+        assert calls.count("GetObject") == 1, "whether there is an index"
+
+
 def test_a_page_is_shared_for_a_moment_only(objects: Objects, ship, monkeypatch) -> None:
     monkeypatch.setattr(viewers, "KEPT_SECONDS", 0.0)
-    ship(b"first\n")
+    ship(b"first\n", size=6)
     assert shared_page(objects, RUN, 0, 500).text == "first\n"
-    ship(b"first\nsecond\n")
+    ship(b"first\nsecond\n", size=6)
     assert shared_page(objects, RUN, 0, 500).text == "first\nsecond\n"
 
 
-def test_what_was_read_is_not_kept_once_the_log_has_ended(objects: Objects, ship, calls: list[str]) -> None:
+def test_what_is_kept_has_a_limit(objects: Objects, ship, monkeypatch) -> None:
+    monkeypatch.setattr(viewers, "_MOST_BYTES", 10_000)
+    ship(b"line\n" * 2000, size=100)
+    for offset in range(0, 10_000, 1000):
+        assert len(shared_page(objects, RUN, offset, 1000).text) == 1000
+    assert viewers._shared._bytes <= 10_000
+    assert len(viewers._shared._values) <= 50
+    assert viewers._shared._making.keys() == viewers._shared._values.keys()
+
+
+def test_the_end_is_seen(objects: Objects, ship, monkeypatch) -> None:
+    monkeypatch.setattr(viewers, "KEPT_SECONDS", 0.0)
     ship(b"all\n")
+    assert not shared_page(objects, RUN, 0, 500).end
     index_run(objects, RUN)
     assert shared_page(objects, RUN, 0, 500).end
-    assert viewers._pages == {}
-    assert viewers._reading == {}
 
 
 @pytest.mark.parametrize("indexed", [False, True])

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trainyard.store import layout
-from trainyard.store.objects import Objects
+from trainyard.store.objects import Objects, StoredObject
 
 PIECE_BYTES = 1 << 20
 """Memory taken by what is decompressed at a time, however much a member unfolds to."""
 _AHEAD = 8
 _GZIP = 31
-_LOOK_BACK = 1 << 20
+# How far before a place its chunk may begin. Slow scripts leave small chunks, and many of them in a mebibyte; a chunk
+# that is longer than that comes from no runner of ours.
+_LOOK_BACK = (64 << 10, 1 << 20)
+_STEP = 64 << 10
 
 _Read = TypeVar("_Read")
 
@@ -42,37 +45,35 @@ def attempts_with_log(objects: Objects, run_id: str) -> list[int]:
 
 
 def list_chunks(objects: Objects, run_id: str, attempt: int, offset: int = 0) -> Iterator[Chunk]:
-    """The chunks of an attempt from the one that holds `offset` on. One list call unless a chunk is very long."""
+    """The chunks of an attempt from the one that holds `offset` on. One list call, two where chunks are long.
+
+    Whoever reads near the same place asks for the same list, see `viewers`.
+    """
     prefix = layout.log_chunk_prefix(run_id, attempt)
-    after = layout.log_chunk_key(run_id, attempt, offset - _LOOK_BACK) if offset > _LOOK_BACK else None
-    before: Chunk | None = None
-    for entry in objects.find(prefix, start_after=after):
-        chunk = Chunk(entry.key, layout.log_chunk_offset(entry.key), entry.size)
-        if chunk.offset > offset:
-            if before is None and after is not None:
-                yield from _search_from_start(objects, prefix, offset)
+    for back in _LOOK_BACK:
+        if offset > back:
+            start = (offset - back) // _STEP * _STEP
+            found = _holding(objects.find(prefix, start_after=layout.log_chunk_key(run_id, attempt, start)), offset)
+            first = next(found, None)
+            if first is not None and first.offset <= offset:
+                yield first
+                yield from found
                 return
-            if before is not None:
-                yield before
-            before = None
-            yield chunk
-            offset = -1
-        else:
-            before = chunk
-    if before is not None:
-        yield before
-    elif after is not None and offset >= 0:
-        yield from _search_from_start(objects, prefix, offset)
+    yield from _holding(objects.find(prefix), offset)
 
 
-def _search_from_start(objects: Objects, prefix: str, offset: int) -> Iterator[Chunk]:
-    """The same without a guess where to begin: needed only where one chunk holds more than 1 MiB."""
+def _holding(entries: Iterable[StoredObject], offset: int) -> Iterator[Chunk]:
+    """The chunks from the last one that begins at `offset` or before it; all of them if there is none."""
     before: Chunk | None = None
-    for entry in objects.find(prefix):
+    for entry in entries:
         chunk = Chunk(entry.key, layout.log_chunk_offset(entry.key), entry.size)
-        if before is not None and chunk.offset > offset:
+        if chunk.offset <= offset:
+            before = chunk
+            continue
+        if before is not None:
             yield before
-        before = chunk
+            before = None
+        yield chunk
     if before is not None:
         yield before
 

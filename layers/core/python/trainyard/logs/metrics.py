@@ -7,6 +7,7 @@ are converted at once; only what lies between them is read match by match, in th
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from operator import itemgetter
 
 from trainyard.logs.readers import new_readers
@@ -93,7 +94,8 @@ class MetricScanner:
                 table, rest = _split_table(form, rest)
                 if table is None:
                     return False
-                tables.append((table, source, form))
+                if table.epochs:
+                    tables.append((table, source, form))
         if not tables:
             return False
         others = [form for form, _ in (*forms, *fallback) if not form.columns]
@@ -102,9 +104,9 @@ class MetricScanner:
             return False
         if events:
             self._scan_between(text, events, tables, forms, fallback)
-        elif not self._add_tables([(table, source) for table, source, _ in tables]):
-            return False
-        return True
+            return True
+        order = self._shapes.order_of([form for _, _, form in tables]) if len(tables) > 1 else None
+        return self._add_tables(text, tables, order)
 
     def _scan_between(
         self,
@@ -118,21 +120,27 @@ class MetricScanner:
         done = 0
         for event in [*events, len(text) - 1]:
             piece = text[done : event + 1]
-            parts = [(_find_table(form, piece), source) for _, source, form in tables]
-            found = [(table, source) for table, source in parts if table is not None and table.epochs]
-            if not self._add_tables(found):
+            parts = [(_find_table(form, piece), source, form) for _, source, form in tables]
+            found = [(table, source, form) for table, source, form in parts if table is not None and table.epochs]
+            if not self._add_tables(piece, found):
                 self._scan_rows(piece, forms, fallback)
             done = text.find(b"\n", event + 1)
             if done < 0:
                 return
             self._scan_rows(text[event : done + 1], forms, fallback)
 
-    def _add_tables(self, tables: list[tuple[Table, str]]) -> bool:
-        """Several tables side by side can be added one after the other only while no epoch falls."""
-        if not all(self._recorder.fits(table, source) for table, source in tables):
+    def _add_tables(
+        self, text: bytes, tables: list[tuple[Table, str, Form]], order: Sequence[int] | None = None
+    ) -> bool:
+        """Tables side by side, unless an epoch falls. `order`: if it is known, the table of each line that has one."""
+        sources = [(table, source) for table, source, _ in tables]
+        if not all(self._recorder.fits(*one) for one in sources):
             return False
-        for table, source in sorted(tables, key=lambda one: one[0].epochs[0]):
-            self._recorder.add_table(table, source)
+        if len(tables) == 1:
+            order = [0] * len(tables[0][0].epochs)
+        elif order is None or any(order.count(n) != len(table.epochs) for n, (table, _) in enumerate(sources)):
+            order = _order([form for _, _, form in tables], text)
+        self._recorder.add_tables(sources, order)
         return True
 
     def _scan_rows(self, text: bytes, forms: list[_Form], fallback: list[_Form]) -> None:
@@ -183,6 +191,12 @@ def _split_table(form: Form, text: bytes) -> tuple[Table | None, bytes]:
 
 def _find_table(form: Form, text: bytes) -> Table | None:
     return form.table([list(column) for column in zip(*form.pattern.findall(text), strict=True)])
+
+
+def _order(forms: list[Form], text: bytes) -> list[int]:
+    """The number of the form of each match, one behind the other."""
+    found = [(match.start(), number) for number, form in enumerate(forms) for match in form.pattern.finditer(text)]
+    return [number for _, number in sorted(found)]
 
 
 def _events(forms: list[Form], text: bytes, rest: bytes) -> list[int] | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, product
 from operator import gt
+from typing import TypeVar
 
 from trainyard.logs.kept import KeptSeries
 from trainyard.logs.readers.contract import Row, Table
@@ -17,6 +18,8 @@ POINTS_KEPT = 4000
 GROUPS_KEPT = 1000
 SERIES_KEPT = 500
 """Of one group. A script that puts a counter into a metric's name would fill the memory otherwise."""
+
+_T = TypeVar("_T")
 
 
 class Recorder:
@@ -62,18 +65,23 @@ class Recorder:
             return not self._pending
         return epochs[0] >= self._epoch_of.get(source, epochs[0]) and not any(map(gt, epochs, islice(epochs, 1, None)))
 
-    def add_table(self, table: Table, source: str) -> None:
-        """Many rows at once. The table must fit."""
-        if not table.epochs:
+    def add_tables(self, tables: Sequence[tuple[Table, str]], order: Sequence[int]) -> None:
+        """Many rows at once, of tables that all fit, with their sources. `order`: the table of each row of the log."""
+        for table, source in tables:
+            if table.epochs:
+                self._epoch_of[source] = table.epochs[-1]
+        if not order:
             return
-        self._epoch_of[source] = self._epoch = table.epochs[-1]
+        last = tables[order[-1]][0]
+        self._epoch = last.epochs[-1]
         if not self._series:
             self._open_group()
-        for name, values in table.values.items():
+        for name in dict.fromkeys(name for table, _ in tables for name in table.values):
+            holders = [number for number, (table, _) in enumerate(tables) if name in table.values]
             if name not in self._series and len(self._series) < SERIES_KEPT:
                 self._series[name] = self._new_series(name)
             if name in self._series:
-                self._series[name].extend(table.steps, table.epochs, values)
+                self._series[name].extend(*_rows_of(name, [table for table, _ in tables], holders, order))
 
     def metrics(self) -> Metrics:
         """All groups. Ends the recording: what the sink was not given yet it is given now."""
@@ -102,6 +110,26 @@ class Recorder:
                 self._groups.append((self._parameters, self._series))
         self._parameters.update(self._pending)
         self._pending = {}
+
+
+def _rows_of(
+    name: str, tables: Sequence[Table], holders: Sequence[int], order: Sequence[int]
+) -> tuple[Sequence[int], Sequence[int], Sequence[float]]:
+    """One metric of all tables that have it: as it is where that is one, otherwise in the log's order."""
+    if len(holders) == 1:
+        table = tables[holders[0]]
+        return table.steps, table.epochs, table.values[name]
+    turns = order if len(holders) == len(tables) else [number for number in order if number in holders]
+    return (
+        _by_turns(turns, [table.steps for table in tables]),
+        _by_turns(turns, [table.epochs for table in tables]),
+        _by_turns(turns, [table.values.get(name, []) for table in tables]),
+    )
+
+
+def _by_turns(turns: Sequence[int], columns: Sequence[Sequence[_T]]) -> list[_T]:
+    rest = [iter(column) for column in columns]
+    return list(map(next, map(rest.__getitem__, turns)))
 
 
 def _group(parameters: dict[str, Parameter], series: Mapping[str, KeptSeries]) -> MetricGroup:

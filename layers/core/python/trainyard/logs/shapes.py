@@ -26,18 +26,31 @@ class Shapes:
         self._forms, self._fallback = forms, fallback
         self._plain: set[bytes] = set()
         self._known: dict[bytes, frozenset[Form]] = {}
+        self._lines: list[bytes] = []
+        self._found: set[bytes] = set()
 
     def forms_in(self, text: bytes) -> frozenset[Form] | None:
         """The forms that the lines of `text` can hold: no others are in it. None: too many shapes to tell."""
         if len(self._plain) + len(self._known) > _REMEMBERED:
             self._plain.clear()
             self._known.clear()
-        left = set(text.translate(DIGITS).split(b"\n")) - self._plain
-        new = left - self._known.keys()
+        self._lines = text.translate(DIGITS).split(b"\n")
+        self._found = set(self._lines) - self._plain
+        new = self._found - self._known.keys()
         if len(new) > _NEW_AT_ONCE or any(len(shape) > _LONGEST for shape in new):
             return None
         self._learn(new)
-        return frozenset().union(*(self._known[shape] for shape in left if shape in self._known))
+        return frozenset().union(*(self._known[shape] for shape in self._found if shape in self._known))
+
+    def order_of(self, forms: Sequence[Form]) -> list[int]:
+        """Which of `forms`, by number, the lines that hold one do hold, in the text that was just told about."""
+        number_of = {
+            shape: number
+            for shape in self._found & self._known.keys()
+            for number, form in enumerate(forms)
+            if form in self._known[shape]
+        }
+        return list(map(number_of.__getitem__, filter(number_of.__contains__, self._lines)))
 
     def _learn(self, shapes: Iterable[bytes]) -> None:
         for shape in shapes:

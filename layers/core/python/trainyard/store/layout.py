@@ -57,6 +57,10 @@ def log_chunk_key(run_id: str, attempt: int, offset: int) -> str:
     return f"{log_chunk_prefix(run_id, attempt)}{offset:016d}.gz"
 
 
+def is_log_chunk(key: str) -> bool:
+    return "/log/" in key and key.endswith(".gz")
+
+
 def log_chunk_offset(key: str) -> int:
     return int(key.rsplit("/", 1)[1].removesuffix(".gz"))
 

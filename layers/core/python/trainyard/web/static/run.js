@@ -1,7 +1,7 @@
 // A run's page while it trains: the log grows, curves grow, and whatever else has changed is put in its place.
 "use strict";
 (() => {
-  const INTERVAL = 1500, SLOW = 6000, PLOTS_EVERY = 5000, LINES_KEPT = 5000, GIVE_UP_AFTER = 40;
+  const INTERVAL = 1000, SLOW = 6000, PLOTS_EVERY = 5000, LINES_KEPT = 5000, GIVE_UP_AFTER = 40;
   const run = document.getElementById("run");
   const log = document.getElementById("log");
   const follow = document.getElementById("follow");
