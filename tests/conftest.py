@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from moto import mock_aws
 
 from trainyard import clients
@@ -16,6 +17,10 @@ from trainyard.store.bus import Bus
 from trainyard.store.objects import Objects
 from trainyard.store.secrets import Secrets
 from trainyard.store.table import Table
+
+# How long an example takes depends on what else the machine does; that is for `make bench`.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -10,6 +11,7 @@ from aws_lambda_powertools import Logger
 from trainyard.compute.registry import backend
 from trainyard.intake.missed import find_missed_pushes
 from trainyard.store import state
+from trainyard.tracking.orphans import mend_orphans
 from trainyard.tracking.sweep import sweep_runs
 from trainyard.tracking.watch import watch_runs
 
@@ -22,6 +24,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     done: dict[str, Any] = {}
     try:
         done |= asdict(sweep_runs(state(), backend))
+        done["jobs"] = asdict(mend_orphans(state(), backend("aws_batch"), datetime.now(UTC)))
     finally:
         # A backend that cannot be asked keeps nobody's push from being found.
         done["pushes"] = asdict(find_missed_pushes(state()))

@@ -91,6 +91,14 @@ class TestAwsBatch(BackendContract):
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
+    def test_what_has_not_ended_is_listed(self) -> None:
+        ended = self.made.submit(self.request("run-over", "ok"))
+        self.ended(self.made, ended)
+        job = self.made.submit(self.request("run-on", "sleep"))
+        (standing,) = self.made.standing_jobs()
+        assert (standing.job, standing.run_id) == (job, "run-on")
+        assert abs(standing.created_at.timestamp() - time.time()) < 60
+
     def test_a_failing_script_is_not_retried(self) -> None:
         status = self.ended(self.made, self.made.submit(self.request("run-once", "fail", retries=3)))
         assert (status.attempt, status.end) == (1, JobEnd.SCRIPT)

@@ -41,7 +41,7 @@ AROUND = st.text("你好。, \n", max_size=30)
 
 @pytest.mark.parametrize("way", WRITTEN)
 @given(secret=st.one_of(TOKENS, TEXTS), left=AROUND, right=AROUND)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_secret_is_hidden_however_it_is_written(way: str, secret: str, left: str, right: str) -> None:
     if way == "in JSON in JSON" and any(ord(character) > 65535 for character in secret):
         return
@@ -57,7 +57,7 @@ def test_a_secret_is_hidden_however_it_is_written(way: str, secret: str, left: s
     left=st.binary(max_size=9),
     right=st.binary(max_size=9),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_nor_can_it_be_read_out_of_base64(secret: str, left: bytes, right: bytes) -> None:
     left, right = (bytes(48 + byte % 10 for byte in some) for some in (left, right))
     for coded in (base64.b64encode, base64.urlsafe_b64encode):
@@ -73,7 +73,7 @@ def test_nor_can_it_be_read_out_of_base64(secret: str, left: bytes, right: bytes
 
 
 @given(secrets=st.sets(TOKENS, min_size=1, max_size=4), parts=st.lists(st.integers(0, 20), max_size=8), noise=AROUND)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_secrets_that_overlap_are_all_hidden(secrets: set[str], parts: list[int], noise: str) -> None:
     known = sorted(secrets)
     text = noise + "".join(known[part % len(known)][part % 3 :] for part in parts) + noise + "".join(known)
@@ -82,7 +82,7 @@ def test_secrets_that_overlap_are_all_hidden(secrets: set[str], parts: list[int]
 
 
 @given(secret=TOKENS, cut=st.integers(0, 80), way=st.sampled_from(sorted(WRITTEN)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_answer_that_is_too_long_ends_in_no_half_of_a_secret(secret: str, cut: int, way: str) -> None:
     """As `requests` reads it: so much more than it shows that a secret at its end is known as one."""
     written, before = WRITTEN[way](secret), "你" * 20
@@ -98,7 +98,7 @@ def test_what_is_no_secret_is_shown() -> None:
 
 
 @given(token=TOKENS, other=TOKENS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_secret_of_a_request_is_known(token: str, other: str) -> None:
     bodies = (
         json.dumps({"url": "https://t.example", "config": {"secret": other}, "events": ["push"]}).encode(),

@@ -176,7 +176,7 @@ def test_a_form_that_cannot_be_read() -> None:
         read_form(b"&".join(b"a%d=1" % n for n in range(1000)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(

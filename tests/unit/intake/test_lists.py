@@ -166,7 +166,7 @@ _ROWS = st.dictionaries(
 
 
 @given(rows=_ROWS, words=st.sampled_from(["", "net", "NET2 ada", "data", "/"]), limit=st.integers(1, 4))
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_search_finds_what_fits_and_nothing_else(
     state: State, rows: dict[str, tuple[RepositoryKind, Visibility, bool]], words: str, limit: int
 ) -> None:

@@ -203,7 +203,7 @@ def test_the_quota_counts_what_is_stored_and_what_was_promised(state: State, ada
     assert ask(state, "ada/quota", ada, quota=10)[0] == 200, "a full repository can still be read"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.one_of(
         st.text(max_size=60),

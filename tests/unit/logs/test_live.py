@@ -118,7 +118,7 @@ def test_a_page_of_an_indexed_log_is_one_short_read(objects, ship):
 
 
 @given(log=st.binary(max_size=300), size=st.integers(20, 90), limit=st.integers(30, 100), indexed=st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_lose_nothing(objects, ship, log, size, limit, indexed):
     objects.delete_prefix("runs/")
     ship(log, size=size)

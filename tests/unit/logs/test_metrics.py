@@ -99,7 +99,7 @@ _LINES = st.sampled_from(
     st.lists(st.tuples(_LINES, st.integers(0, 3), st.integers(1, 60)), min_size=1, max_size=8),
     st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_tables_and_rows_read_the_same(kinds, rising):
     chance = random.Random(len(kinds))
     lines, epoch = [], 0

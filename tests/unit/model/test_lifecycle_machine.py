@@ -206,5 +206,5 @@ class RunMachine(RuleBasedStateMachine):
                 assert run_event_name(before, after) is not None
 
 
-RunMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+RunMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestRunMachine = RunMachine.TestCase

@@ -35,7 +35,7 @@ def test_a_minutes_requests_and_no_more(state: State) -> None:
     assert taken(limit, "ada", 5, NOON + timedelta(seconds=60)) == 5
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(per_minute=st.integers(1, 90), turns=st.lists(st.integers(0, 2), max_size=150), salt=st.uuids())
 def test_all_instances_together_never_let_through_more(
     state: State, per_minute: int, turns: list[int], salt: object

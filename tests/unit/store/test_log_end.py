@@ -25,7 +25,7 @@ def test_no_log_ends_at_its_beginning(state: State) -> None:
 
 
 @given(st.integers(0, 3 << 20))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_ends_where_the_last_chunk_does(state: State, size: int) -> None:
     put(state, 0, gzip.compress(b"first"))
     put(state, 5, gzip.compress(b"x" * size, 1))

@@ -101,14 +101,14 @@ def refusal(data: bytes) -> DocumentError | None:
 
 
 @given(st.binary(max_size=300))
-@hypothesis(max_examples=200, deadline=None)
+@hypothesis(max_examples=200)
 def test_any_bytes_are_read_or_refused_with_a_place(data: bytes) -> None:
     refused = refusal(data)
     assert refused is None or (refused.position.line >= 1 and refused.position.column >= 1)
 
 
 @given(st.text(alphabet="ab:{}[]-? &*!|>'\"#%@`,\n\t<~0.1", max_size=120))
-@hypothesis(max_examples=400, deadline=None)
+@hypothesis(max_examples=400)
 def test_anything_like_yaml_is_read_or_refused(text: str) -> None:
     refused = refusal(text.encode())
     assert refused is None or refused.position.line <= text.count("\n") + 2
@@ -128,7 +128,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-@hypothesis(max_examples=150, deadline=None)
+@hypothesis(max_examples=150)
 def test_json_and_its_yaml_are_read_as_they_were_written(value: object) -> None:
     # Beyond the basic plane JSON escapes a character as two surrogates, which YAML does not know; as itself it is fine.
     assert read(json.dumps(value, ensure_ascii=False)).value == value

@@ -173,7 +173,7 @@ def test_many_files_end_in_few_findings() -> None:
 
 
 @given(st.binary(max_size=400), st.binary(max_size=200), st.binary(max_size=200))
-@hypothesis(max_examples=60, deadline=None)
+@hypothesis(max_examples=60)
 def test_any_bytes_as_files(script: bytes, requirements: bytes, run_file: bytes) -> None:
     findings_of({"trainyard.yaml": SPEC, "train.py": script, "pip-requirements.txt": requirements})
     findings_of({"trainyard.yaml": run_file, "train.py": script, ".gitattributes": requirements})
@@ -188,7 +188,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(WORDS, max_size=40).map("".join))
-@hypothesis(max_examples=150, deadline=None)
+@hypothesis(max_examples=150)
 def test_anything_like_a_run_file(text: str) -> None:
     findings_of({"trainyard.yaml": text, "train.py": "print(1)\n"})
 
@@ -201,7 +201,7 @@ ANY_VALUE = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*RunSpec.model_fields, "tiemout"]), ANY_VALUE, max_size=6))
-@hypothesis(max_examples=150, deadline=None)
+@hypothesis(max_examples=150)
 def test_a_run_of_any_values(fields: dict[str, object]) -> None:
     import json
 
@@ -221,7 +221,7 @@ def _is_json(value: object) -> bool:
 
 
 @given(st.text("ab*?/[]!-.", max_size=60), st.text("ab/.", max_size=80))
-@hypothesis(max_examples=200, deadline=None)
+@hypothesis(max_examples=200)
 def test_any_pattern_is_decided(pattern: str, name: str) -> None:
     assert matches(pattern, name) in (True, False)
 

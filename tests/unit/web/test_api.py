@@ -347,7 +347,7 @@ def test_a_project_that_is_none(send: Send, place: str) -> None:
     assert send("POST", f"/v1/projects/{place}/runs", {"name": "x", "spec": SPEC}).status == 404
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     route=st.sampled_from(ROUTES),
     place=st.text(st.characters(exclude_characters="/"), min_size=1, max_size=8),

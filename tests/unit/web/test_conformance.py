@@ -52,7 +52,7 @@ def described(send: Send, project: str, web_state: State) -> Any:
 def test_answers_are_as_described(described: Any, route: Route) -> None:
     cases = described[route.path][route.method].as_strategy
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=6, suppress_health_check=list(HealthCheck), database=None)
     @given(st.one_of(cases(), cases(generation_mode=GenerationMode.NEGATIVE)))
     def check(case: Any) -> None:
         case.call_and_validate(checks=CHECKS)

@@ -40,7 +40,7 @@ def perform(bench: Any, steps: list[tuple[str, Any, int]]) -> list[str]:
 def test_every_job_ends_and_its_events_hold_together(make_bench: Any) -> None:
     bench = make_bench(grace=0.2)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(STEPS)
     @example([("submit", "long", 3), ("reclaim", 0, 0), ("terminate", 0, 0)])
     def holds(steps: list[tuple[str, Any, int]]) -> None:

@@ -65,7 +65,7 @@ def test_no_address_is_a_fault_of_ours(cookie: str, page: Page) -> None:
     schema.app = wsgi
     cases = schema[path_of(page)]["GET"].as_strategy
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=6, suppress_health_check=list(HealthCheck), database=None)
     @given(st.one_of(cases(), cases(generation_mode=GenerationMode.NEGATIVE)))
     def check(case: Any) -> None:
         case.call_and_validate(checks=[not_a_server_error])

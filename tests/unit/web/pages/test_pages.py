@@ -292,7 +292,7 @@ def hostile_run(text: str) -> Run:
     )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(
     st.sampled_from([HOSTILE, "\u202e<img src=x onerror=alert(1)>", "</pre><script>", "'\" autofocus onfocus='x"])
     | st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)

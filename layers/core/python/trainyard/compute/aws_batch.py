@@ -10,7 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from trainyard.compute import batch_waiting
-from trainyard.compute.contract import ComputeBackend, JobEnd, JobRequest, JobStatus, SubmissionRefusedError
+from trainyard.compute.contract import (
+    ComputeBackend,
+    JobEnd,
+    JobRequest,
+    JobStatus,
+    StandingJob,
+    SubmissionRefusedError,
+)
 from trainyard.model.lifecycle import JobPhase
 from trainyard.model.money import GRACE
 from trainyard.model.run import ChildCount, Job
@@ -19,7 +26,7 @@ from trainyard.model.spec import Machines, Priority
 from trainyard.model.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from botocore.exceptions import ClientError
     from mypy_boto3_batch import BatchClient
@@ -59,6 +66,8 @@ _RETRIED = [
     {"onReason": "CannotStartContainerError*", "action": "RETRY"},
     {"onReason": "*", "action": "EXIT"},
 ]
+
+_STANDING = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
 class AwsBatch(ComputeBackend):
@@ -125,19 +134,28 @@ class AwsBatch(ComputeBackend):
 
     def find_by_name(self, run_id: str, queue: str, machines: Machines = Machines.ON_DEMAND) -> Job | None:
         arn = self._queue(queue, machines)
-        found: list[Any] = []
-        arguments: dict[str, Any] = {"jobQueue": arn, "filters": [{"name": "JOB_NAME", "values": [run_id]}]}
-        while True:
-            answer = self._batch.list_jobs(**arguments)
-            # The filter ignores case and the id does not.
-            found += [entry for entry in answer["jobSummaryList"] if entry["jobName"] == run_id]
-            if not answer.get("nextToken"):
-                break
-            arguments["nextToken"] = answer["nextToken"]
+        by_name = [{"name": "JOB_NAME", "values": [run_id]}]
+        # The filter ignores case and the id does not.
+        found = [entry for entry in self._listed(jobQueue=arn, filters=by_name) if entry["jobName"] == run_id]
         if not found:
             return None
         oldest = min(found, key=lambda entry: (entry.get("createdAt", 0), entry["jobId"]))
         return Job(backend=self.name, id=oldest["jobId"], queue=arn)
+
+    def standing_jobs(self) -> Iterator[StandingJob]:
+        for arn in sorted(set(self._settings.job_queues.values())):
+            for status in _STANDING:
+                for entry in self._listed(jobQueue=arn, jobStatus=status):
+                    job = Job(backend=self.name, id=entry["jobId"], queue=arn)
+                    yield StandingJob(job, entry["jobName"], datetime.fromtimestamp(entry["createdAt"] / 1000, UTC))
+
+    def _listed(self, **arguments: Any) -> Iterator[Any]:
+        while True:
+            answer = self._batch.list_jobs(**arguments)
+            yield from answer["jobSummaryList"]
+            if not answer.get("nextToken"):
+                return
+            arguments["nextToken"] = answer["nextToken"]
 
     def describe(self, job: Job) -> JobStatus | None:
         answer = self._batch.describe_jobs(jobs=[job.id])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -98,6 +99,16 @@ class JobStatus(BaseModel):
     """The backend itself is not sure of this end: it counts once several looks have seen it."""
 
 
+@dataclass(frozen=True)
+class StandingJob:
+    """A job that has not ended, as a list of them tells."""
+
+    job: Job
+    run_id: str
+    """The job's name."""
+    created_at: datetime
+
+
 class SubmissionRefusedError(Exception):
     """The backend will never take this job as it is: a limit of the account, a definition that is gone.
 
@@ -136,6 +147,10 @@ class ComputeBackend(ABC):
     @abstractmethod
     def describe(self, job: Job) -> JobStatus | None:
         """Where it stands; None once the backend has forgotten it."""
+
+    def standing_jobs(self) -> Iterator[StandingJob]:
+        """All of ours that have not ended; none where a backend tells only of jobs that are asked for."""
+        return iter(())
 
     def attend(self, job: Job) -> JobStatus | None:
         """`describe`, for whoever looks regularly: a job with steps that nobody else begins is carried one further.
