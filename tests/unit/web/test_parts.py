@@ -38,7 +38,7 @@ def test_the_trainings_of_a_sweep_and_what_each_left(send: Send, project: str, w
 def test_a_run_that_is_no_sweep_has_none(send: Send, project: str) -> None:
     spec = {**SPEC, "hyperparameters": {"lr": [0.1]}}
     run = send("POST", f"/v1/projects/{project}/runs", {"name": "s", "spec": spec}).json["id"]
-    assert send("GET", f"/v1/runs/{run}/children").json == {"children": [], "next_cursor": None}
+    assert send("GET", f"/v1/runs/{run}/children").json == {"children": [], "metric": None, "next_cursor": None}
     assert send("GET", f"/v1/runs/{run}/log", query="child=0").status == 404
 
 

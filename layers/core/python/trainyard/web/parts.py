@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from trainyard.compute.contract import JobStatus
 from trainyard.compute.registry import backend
 from trainyard.model.errors import InvalidInput, NotFound
+from trainyard.model.evaluation import Evaluation
 from trainyard.model.run import Run
+from trainyard.model.spec import Scalar
 from trainyard.model.text import Text
 from trainyard.store import layout
 from trainyard.web.messages import Request
@@ -39,6 +42,10 @@ class Part:
         """How an address asks for it; empty for the whole run."""
         return f"{self.kind}={self.index}" if self.kind else ""
 
+    def name_of(self, run_id: str) -> str:
+        """What a file of it is called."""
+        return f"{run_id}-{self.kind}-{self.index}" if self.kind else run_id
+
 
 def part_of(request: Request, run: Run) -> Part:
     """What `child` or `node` in the address asks for. NotFound where the run has none of that index."""
@@ -58,17 +65,81 @@ def part_of(request: Request, run: Run) -> Part:
     return Part(layout.node_id(run.id, index) if index else run.id, "node", index)
 
 
-def phases_of_children(run: Run, indexes: Sequence[int]) -> dict[int, str]:
-    """Where each training stands, as far as the backend remembers it."""
+@dataclass(frozen=True)
+class Training:
+    """One training of a sweep."""
+
+    index: int
+    parameters: dict[str, Scalar]
+    phase: str | None
+    """Where its job stands; None where the backend does not say, as of one that it has forgotten."""
+    best: float | None
+    """The best value of the metric by which the sweep's trainings are compared; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One of several that train together."""
+
+    index: int
+    phase: str | None
+
+
+def trainings_of(run: Run, indexes: range, evaluation: Evaluation | None) -> list[Training]:
+    """Those of a sweep with these indexes; none of a run that is no sweep. `evaluation`: of the run."""
+    combinations = run.spec.combinations() if run.spec else []
+    chosen = range(indexes.start, min(indexes.stop, len(combinations)))
+    phases = _phases_of_children(run, chosen)
+    best = _best_values(evaluation, list(combinations[0])) if combinations and evaluation else {}
+    return [
+        Training(index, combinations[index], phases.get(index), best.get(_marked(combinations[index].values())))
+        for index in chosen
+    ]
+
+
+def machines_of(run: Run) -> list[Machine]:
+    """Of a run on several; none of a run on one."""
+    count = run.spec.nodes if run.spec else 1
+    phases = _phases_of_nodes(run, range(count)) if count > 1 else {}
+    return [Machine(index, phases.get(index)) for index in range(count)] if count > 1 else []
+
+
+def _best_values(evaluation: Evaluation, names: Sequence[str]) -> dict[object, float]:
+    """By a training's values, in the order of `names`. Of one that measured several groups the first counts."""
+    found: dict[object, float] = {}
+    for group in evaluation.groups:
+        figures = group.metrics.get(evaluation.decided_by or "")
+        if figures is not None and figures.best is not None:
+            found.setdefault(_marked(group.parameters.get(name) for name in names), figures.best.value)
+    return found
+
+
+def _marked(values: Iterable[object]) -> object:
+    """1, 1.0 and True are three values to be tried, and one to Python."""
+    return tuple((type(value), value) for value in values)
+
+
+def _phases_of_children(run: Run, indexes: range) -> dict[int, str]:
     if run.job is None or not indexes:
         return {}
-    statuses = backend(run.job.backend).children_of(run.job, indexes)
+    known, job = backend(run.job.backend), run.job
+    statuses = _if_it_answers(lambda: known.children_of(job, indexes))
     return {status.child: status.phase.value for status in statuses if status.child is not None}
 
 
-def phases_of_nodes(run: Run) -> dict[int, str]:
-    """Where each machine stands, as far as the backend remembers it."""
-    if run.job is None or run.spec is None or run.spec.nodes == 1:
+def _phases_of_nodes(run: Run, indexes: range) -> dict[int, str]:
+    if run.job is None:
         return {}
-    statuses = backend(run.job.backend).nodes_of(run.job, range(run.spec.nodes))
+    known, job = backend(run.job.backend), run.job
+    statuses = _if_it_answers(lambda: known.nodes_of(job, indexes))
     return {status.node: status.phase.value for status in statuses if status.node is not None}
+
+
+def _if_it_answers(ask: Callable[[], list[JobStatus]]) -> list[JobStatus]:
+    """What the backend says; nothing where it is away, for the rest is known without it."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return ask()
+    except (BotoCoreError, ClientError):
+        return []

@@ -250,10 +250,12 @@ class ChildView(BaseModel):
     index: int
     parameters: dict[str, Parameter]
     phase: str | None = Field(description="Where its job stands; null once the backend has forgotten it.")
+    best: Figure | None = Field(description="Its best value of `metric`; null where it has none yet.")
 
 
 class ChildList(_Listed):
     children: list[ChildView]
+    metric: str | None = Field(description="By which the trainings are compared; null before the evaluation.")
 
 
 class NodeView(BaseModel):

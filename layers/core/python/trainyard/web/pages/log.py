@@ -9,6 +9,7 @@ from trainyard.model.text import Text
 from trainyard.web.pages.answers import PageAnswer
 from trainyard.web.pages.routing import Visit, page
 from trainyard.web.pages.runs import branch_of
+from trainyard.web.parts import part_of
 
 LINES_SHOWN = 1000
 _LONGEST_LINE = 4000
@@ -19,6 +20,7 @@ LEVELS: dict[str, Level] = {"error": "error", "warning": "warning", "info": "inf
 @page("GET", "/runs/{run}/log")
 def show_log(visit: Visit) -> PageAnswer:
     run, request = visit.run(), visit.request
+    part = part_of(request, run)
     line = max(request.number("line", 1, 10**12), 1)
     # A line that somebody points to stands a little below the top.
     first = max(line - 5, 1) if "line" in request.query and "from" not in request.query else line
@@ -26,14 +28,15 @@ def show_log(visit: Visit) -> PageAnswer:
     found: Found | None = None
     if query is not None:
         try:
-            found = search(visit.state.objects, one_run(run.id), query, request.query.get("cursor"), _HITS_SHOWN)
+            found = search(visit.state.objects, one_run(part.place), query, request.query.get("cursor"), _HITS_SHOWN)
         except InvalidInput as refused:
             error = refused.message
-    shown = read_lines(visit.state.objects, run.id, first, LINES_SHOWN) if found is None else None
+    shown = read_lines(visit.state.objects, part.place, first, LINES_SHOWN) if found is None else None
     lines = [text[:_LONGEST_LINE] for text in shown.text.removesuffix("\n").split("\n")] if shown and shown.text else []
     return visit.page(
         "log.html",
         run=run,
+        part=part,
         branch=branch_of(run),
         first=first,
         target=line if first != line else None,

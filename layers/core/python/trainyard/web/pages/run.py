@@ -6,17 +6,17 @@ import json
 from typing import Any
 
 from trainyard.compute.registry import backend
-from trainyard.evaluation.run import stored_metrics
+from trainyard.evaluation.run import stored_evaluation, stored_metrics
 from trainyard.intake.budgets import approve_run
 from trainyard.intake.commands import delete_run, stop_run
 from trainyard.intake.submissions import RunChanges, rerun
 from trainyard.logs.live import LogPage, tail
 from trainyard.model.catalogue import load_catalogue
-from trainyard.model.evaluation import Evaluation
 from trainyard.model.finding import Finding
 from trainyard.model.metric import Metrics
 from trainyard.model.request import RunRequest
 from trainyard.model.run import FacetState, Run, RunState
+from trainyard.model.spec import MAX_CHILDREN
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
 from trainyard.tracking.waiting import why_waiting
@@ -26,9 +26,11 @@ from trainyard.web.pages.plots import figures
 from trainyard.web.pages.routing import Visit, page
 from trainyard.web.pages.runs import branch_of, run_times
 from trainyard.web.pages.shown import elapsed
+from trainyard.web.parts import machines_of, trainings_of
 
 LINES_SHOWN = 200
 OUTPUTS_SHOWN = 50
+TRAININGS_SHOWN = 50
 _COUNTED = 1000
 
 
@@ -37,6 +39,7 @@ def show_run(visit: Visit) -> PageAnswer:
     run = visit.run()
     state, repository = visit.state, visit.state.table.repository(run.project)
     metrics = _metrics(state, run)
+    evaluation = stored_evaluation(state.objects, run)
     outputs = _outputs(state, run, OUTPUTS_SHOWN + 1)
     started, ended = run_times(run)
     return visit.page(
@@ -49,7 +52,9 @@ def show_run(visit: Visit) -> PageAnswer:
         settled=settled(run),
         log=_log(state, run),
         figures=figures(metrics, visit.language),
-        evaluation=_evaluation(state, run),
+        evaluation=evaluation,
+        trainings=trainings_of(run, range(TRAININGS_SHOWN), evaluation),
+        machines=machines_of(run),
         findings=_findings(state, run),
         request=_request(state, run),
         framework=load_catalogue().framework(run.spec.framework) if run.spec else None,
@@ -58,6 +63,22 @@ def show_run(visit: Visit) -> PageAnswer:
         outputs=outputs[:OUTPUTS_SHOWN],
         more_outputs=len(outputs) > OUTPUTS_SHOWN,
         may_command=visit.may_command(repository),
+    )
+
+
+@page("GET", "/runs/{run}/children")
+def show_trainings(visit: Visit) -> PageAnswer:
+    """All trainings of a sweep, page after page."""
+    run = visit.run()
+    first = visit.request.number("from", 0, MAX_CHILDREN)
+    count = run.spec.trainings if run.spec and run.spec.is_sweep else 0
+    shown = range(first, min(first + TRAININGS_SHOWN, count))
+    return visit.page(
+        "children.html",
+        run=run,
+        trainings=trainings_of(run, shown, stored_evaluation(visit.state.objects, run)),
+        before=max(first - TRAININGS_SHOWN, 0) if first else None,
+        following=shown.stop if shown.stop < count else None,
     )
 
 
@@ -111,8 +132,8 @@ def _steps(run: Run) -> list[dict[str, Any]]:
 
 
 def _log(state: State, run: Run) -> LogPage | None:
-    """The end of the log; None for a run that never had one."""
-    if run.state is RunState.REJECTED or run.reached(RunState.QUEUED) is None:
+    """The end of the log; None for a run that never had one, as its trainings have their own."""
+    if run.children is not None or run.state is RunState.REJECTED or run.reached(RunState.QUEUED) is None:
         return None
     return tail(state.objects, run.id, LINES_SHOWN)
 
@@ -121,15 +142,6 @@ def _metrics(state: State, run: Run) -> Metrics:
     if run.logs.state is FacetState.DONE:
         return stored_metrics(state.objects, run.id)
     return live_metrics(state.objects, run.id) if run.reached(RunState.RUNNING) else Metrics()
-
-
-def _evaluation(state: State, run: Run) -> Evaluation | None:
-    if run.evaluation.state is not FacetState.DONE:
-        return None
-    try:
-        return Evaluation.model_validate_json(state.objects.get(layout.evaluation_key(run.id)))
-    except ObjectMissingError:
-        return None
 
 
 def _findings(state: State, run: Run) -> list[Finding]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from trainyard.evaluation.run import stored_evaluation
 from trainyard.store.table import wrong_cursor
 from trainyard.web.messages import Answer
-from trainyard.web.parts import phases_of_children, phases_of_nodes
+from trainyard.web.parts import machines_of, trainings_of
 from trainyard.web.routes.routing import PAGED, Call, Parameter, route
 from trainyard.web.views import ChildList, NodeList
 
@@ -18,19 +21,21 @@ def list_children(call: Call) -> Answer:
     run, cursor = call.run(), call.request.query.get("cursor", "0")
     if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 7):
         raise wrong_cursor()
-    combinations = run.spec.combinations() if run.spec else []
-    start = int(cursor)
-    chosen = range(start, min(start + call.list_limit, len(combinations)))
-    phases = phases_of_children(run, chosen)
-    children = [{"index": index, "parameters": combinations[index], "phase": phases.get(index)} for index in chosen]
-    following = chosen.stop if chosen.stop < len(combinations) and chosen else None
-    return Answer(200, {"children": children, "next_cursor": None if following is None else str(following)})
+    start, count = int(cursor), run.spec.trainings if run.spec and run.spec.is_sweep else 0
+    evaluation = stored_evaluation(call.state.objects, run)
+    trainings = trainings_of(run, range(start, start + call.list_limit), evaluation)
+    following = start + len(trainings)
+    return Answer(
+        200,
+        {
+            "children": [asdict(one) for one in trainings],
+            "metric": evaluation.decided_by if evaluation and count else None,
+            "next_cursor": str(following) if trainings and following < count else None,
+        },
+    )
 
 
 @route("GET", "/v1/runs/{run}/nodes", gives=NodeList)
 def list_nodes(call: Call) -> Answer:
-    """The machines that train together; the first one's log, outputs and end are the run's."""
-    run = call.run()
-    phases = phases_of_nodes(run)
-    count = run.spec.nodes if run.spec else 0
-    return Answer(200, {"nodes": [{"index": index, "phase": phases.get(index)} for index in range(count)]})
+    """The machines that train together; the first one's log, outputs and end are the run's. None of a run on one."""
+    return Answer(200, {"nodes": [asdict(one) for one in machines_of(call.run())]})

@@ -115,7 +115,7 @@ def _files(call: Call, prefix: str, key: str) -> Answer:
 def download_log(call: Call) -> Answer:
     run = call.run()
     part = part_of(call.request, run)
-    key, name = layout.log_key(part.place), "-".join(filter(None, (run.id, part.query.replace("=", "-"))))
+    key = layout.log_key(part.place)
     if call.state.objects.size(key) is None:
         raise not_yet()
-    return Answer(302, None, {"location": call.state.objects.download_address(key, f"{name}.gz")})
+    return Answer(302, None, {"location": call.state.objects.download_address(key, f"{part.name_of(run.id)}.gz")})
