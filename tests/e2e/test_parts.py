@@ -159,3 +159,34 @@ def test_several_machines_are_stopped_together(user: User) -> None:
     user.api.post(f"/v1/runs/{run_id}/stop")
     assert _until(user, run_id, lambda run: bool(run["final"]))["state"] == "stopped"
     _until(user, run_id, lambda _run: _phases(user, run_id) == ["failed", "failed"])
+
+
+def test_a_sweep_tries_every_combination_and_one_of_them_goes_on(stack: Stack, user: User) -> None:
+    _project(user, "sweep", TRAIN)
+    run_id = _start(user, "sweep", hyperparameters={"lr": [0.5, 0.25], "net": ["a", "b"]})
+    run = _until(user, run_id, _settled)
+    assert run["state"] == "succeeded", run["failure"]
+    assert run["children"] == {"total": 4, "succeeded": 4, "failed": 0, "running": 0}
+    listed = user.api.get(f"/v1/runs/{run_id}/children")
+    assert listed["metric"] == "loss"
+    assert [(one["parameters"], one["phase"], one["best"]) for one in listed["children"]] == [
+        ({"lr": 0.5, "net": "a"}, "succeeded", 0.25),
+        ({"lr": 0.5, "net": "b"}, "succeeded", 0.25),
+        ({"lr": 0.25, "net": "a"}, "succeeded", 0.125),
+        ({"lr": 0.25, "net": "b"}, "succeeded", 0.125),
+    ]
+    groups = user.api.get(f"/v1/runs/{run_id}/metrics")["groups"]
+    assert [group["parameters"] for group in groups] == [one["parameters"] for one in listed["children"]]
+    assert run["evaluation"]["best"]["loss"] == 0.125
+    for index, words in ((0, "trying 0.5 a"), (3, "trying 0.25 b")):
+        assert words in _log(user, run_id, child=index)
+        assert _outputs(user, run_id, child=index) == ["model.ckpt"]
+    assert _outputs(user, run_id) == []
+
+    source = {"run": run_id, "child": 2, "path": "model.ckpt"}
+    tuned = _start(user, "sweep", inputs={"pretrain_url": source}, hyperparameters={"lr": 0.1, "net": "a"})
+    assert _until(user, tuned, _settled)["state"] == "succeeded"
+    assert "from 0.25 a" in _log(user, tuned)
+    refused = _start(user, "sweep", inputs={"pretrain_url": {"run": run_id}}, hyperparameters={"lr": 0.1, "net": "a"})
+    assert _until(user, refused, lambda known: bool(known["final"]))["state"] == "rejected"
+    assert not any(dead_letters(stack.addresses).values())

@@ -18,6 +18,7 @@ from trainyard.model.text import Text
 
 REQUIRED = {"name": "lenet5", "boot_file": "train.py", "framework": "mindspore-cpu", "flavor": "cpu"}
 SHA = "a" * 40
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def read(**fields: str) -> SubmitRun:
@@ -193,3 +194,38 @@ def test_no_form_crashes(pairs: list[tuple[str, str]]) -> None:
     body = urlencode([*REQUIRED.items(), *pairs], errors="replace").encode()
     with suppress(InvalidInput):
         read_form(body)
+
+
+def test_several_values_make_a_sweep_and_one_of_its_trainings_an_input() -> None:
+    run_id = new_run_id(NOW)
+    spec = read(
+        **{
+            "hyperparameters.lr": "[0.1, 0.01]",
+            "hyperparameters.net": "[a,b , c]",
+            "hyperparameters.note": "[open",
+            "inputs.pretrain_url.run": run_id,
+            "inputs.pretrain_url.child": "3",
+            "nodes": "1",
+            "processes": "auto",
+        }
+    ).spec
+    assert spec.hyperparameters == {"lr": ["0.1", "0.01"], "net": ["a", "b", "c"], "note": "[open"}
+    assert spec.inputs["pretrain_url"] == Input(run=run_id, child=3)
+    assert (spec.trainings, spec.nodes, spec.processes) == (6, 1, "auto")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named", "words"),
+    [
+        ("hyperparameters.lr", "[1, 1]", "hyperparameters", "twice"),
+        ("hyperparameters.lr", "[]", "hyperparameters.lr", "at least one"),
+        ("hyperparameters.lr", "[ ]", "hyperparameters.lr", "at least one"),
+        ("nodes", "65", "nodes", "64"),
+        ("nodes", "two", "nodes", "whole number"),
+        ("inputs.data_url.child", "x", "inputs.data_url.child", "whole number"),
+    ],
+)
+def test_faults_of_sweeps_and_nodes_stand_at_their_fields(field: str, value: str, named: str, words: str) -> None:
+    more = {"inputs.data_url.run": new_run_id(NOW)} if field.startswith("inputs") else {}
+    found = faults({**REQUIRED, **more, field: value})
+    assert any(name.startswith(named) and words in text.en for name, text in found.items()), found

@@ -120,6 +120,54 @@ def test_the_output_of_a_former_run_is_an_input(state: State, project: Any, refe
     assert pinned.files[0].key == "runs/run-0000000000000000000001/output/ckpt/lenet.ckpt"
 
 
+SWEEP = "run-0000000000000000000001"
+
+
+def swept(state: State) -> None:
+    """A sweep of two trainings, the second of which needed a second attempt."""
+    spec = a_spec(hyperparameters={"lr": [0.1, 0.01]}, retries=1)
+    state.table.create_run(a_run(SWEEP, state=RunState.FAILED, attempt=1, spec=spec))
+    for index, attempt in ((0, 1), (1, 2)):
+        output = OutputFile(path="lenet.ckpt", size=3, sha256="ab" * 32)
+        result = AttemptResult(
+            run_id=SWEEP, attempt=attempt, ending=Ending.SUCCEEDED, outputs=[output], finished_at=datetime.now(UTC)
+        )
+        key = layout.result_key(layout.child_id(SWEEP, index), attempt)
+        state.objects.put(key, result.model_dump_json().encode())
+
+
+def test_the_output_of_one_training_of_a_sweep_is_an_input_and_again(state: State, project: Any) -> None:
+    project.commit(PROJECT)
+    swept(state)
+    spec = a_spec(inputs={"data_url": {"run": SWEEP, "child": 1, "path": "lenet.ckpt"}})
+    run = asked(state, run_id="run-0000000000000000000003", spec=spec)
+    (pinned,) = request_of(state, run).inputs
+    assert (pinned.source, pinned.is_file) == (f"run {SWEEP} child 1", True)
+    assert pinned.files[0].key == f"runs/{SWEEP}/children/00001/output/lenet.ckpt"
+    again = asked(state, run_id="run-0000000000000000000004", spec=spec, rerun_of=run.id)
+    assert request_of(state, again).inputs == [pinned]
+
+
+@pytest.mark.parametrize(
+    ("source", "field", "words"),
+    [
+        ({"run": SWEEP}, "run", "`child:` from 0 to 1"),
+        ({"run": SWEEP, "child": 2}, "child", "`child:` from 0 to 1"),
+        ({"run": "run-0000000000000000000002", "child": 0}, "child", "Remove `child`."),
+    ],
+)
+def test_which_training_of_a_sweep_has_to_be_said(
+    state: State, project: Any, source: dict[str, Any], field: str, words: str
+) -> None:
+    project.commit(PROJECT)
+    swept(state)
+    ended(state, "run-0000000000000000000002")
+    run = asked(state, run_id="run-0000000000000000000003", spec=a_spec(inputs={"data_url": source}))
+    (finding,) = json.loads(state.objects.get(layout.findings_key(run.id)))["findings"]
+    assert (run.state, finding["field"]) == (RunState.REJECTED, f"inputs.data_url.{field}")
+    assert words in finding["fix"]["en"]
+
+
 def test_a_run_that_has_not_ended_is_no_input(state: State, project: Any) -> None:
     project.commit(PROJECT)
     ended(state, "run-0000000000000000000001", RunState.RUNNING)

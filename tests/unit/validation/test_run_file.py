@@ -46,3 +46,26 @@ def test_every_fault_is_told_at_once() -> None:
         ("run-file-value", 2), ("run-file-value", 3), ("run-file-key", 4), ("run-file-value", 5),
         ("run-file-value", 6), ("run-file-value", 7),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "column", "words"),
+    [
+        ("    hyperparameters:\n      epochs: 3\n      lr: [0.1, 0.1]\n", 8, 7, "twice"),
+        ("    hyperparameters:\n      epochs: 3\n      lr: []\n", 9, 11, "is empty"),
+        ("    hyperparameters:\n      epochs: 3\n      lr: [0.1, {a: 1}]\n", 9, 17, "lr.1` is no value"),
+        ("    hyperparameters:\n      lr: {a: 1}\n", 8, 11, "lr` is no value"),
+        ("    hyperparameters: {lr: [1, 2]}\n    machines: spot_first\n", 3, 5, "on-demand"),
+        ("    hyperparameters: {lr: [1, 2]}\n    nodes: 2\n", 3, 5, "one machine"),
+        ("    nodes: 2\n    machines: spot\n    retries: 1\n", 3, 5, "on-demand"),
+        ("    nodes: 0\n", 7, 12, ">= 1"),
+        ("    inputs: {data_url: {dataset: a/b, child: 1}}\n", 7, 24, "sweep"),
+    ],
+)
+def test_faults_of_sweeps_and_nodes_stand_where_they_were_written(
+    more: str, line: int, column: int, words: str
+) -> None:
+    found = check(MemorySnapshot({"trainyard.yaml": EXAMPLE_SPEC + more, "train.py": "print(1)\n"}))
+    faults = [one for one in found if one.rule == "run-file-value"]
+    assert [(one.line, one.column) for one in faults] == [(line, column)]
+    assert words in faults[0].message.en

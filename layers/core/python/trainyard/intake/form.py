@@ -76,7 +76,7 @@ _SPEC_FIELDS = (
 )  # fmt: skip
 _SWITCHES = ("output", "aim")
 _PAIRS = ("hyperparameters", "env", "evaluation")
-_INPUT_PARTS = ("dataset", "model", "run", "s3", "revision", "path")
+_INPUT_PARTS = ("dataset", "model", "run", "child", "s3", "revision", "path")
 _TUTORIAL_INPUTS = {"pretrain_url": "model", "data_url": "dataset"}
 _TRUE = {"on", "true", "yes", "1", "是", "开启"}
 _FALSE = {"", "off", "false", "no", "0", "否", "关闭"}
@@ -191,8 +191,8 @@ class _Reading:
         argument, dot, part = key.partition(".")
         if not argument or (dot and part not in _INPUT_PARTS) or not (dot or kind):
             self._faults[name] = Text(
-                en="Write inputs.ARGUMENT.dataset=OWNER/NAME (or .model, .run, .s3, .revision, .path).",
-                zh="请填写 inputs.参数名.dataset=所有者/名称（或 .model、.run、.s3、.revision、.path）。",
+                en="Write inputs.ARGUMENT.dataset=OWNER/NAME (or .model, .run, .child, .s3, .revision, .path).",
+                zh="请填写 inputs.参数名.dataset=所有者/名称（或 .model、.run、.child、.s3、.revision、.path）。",
             )
             return
         known = self._spec.setdefault("inputs", {}).setdefault(argument, {})
@@ -224,10 +224,10 @@ def _line(line: str) -> tuple[str, str | None]:
 
 
 def _values(text: str) -> str | list[str]:
-    """`[0.1, 0.01]`: the values that a sweep is to try."""
+    """`[0.1, 0.01]`: the values that a sweep is to try. Text is what anything else means."""
     if not (text.startswith("[") and text.endswith("]")):
         return text
-    return [one.strip() for one in text[1:-1].split(",")]
+    return [one.strip() for one in text[1:-1].split(",")] if text[1:-1].strip() else []
 
 
 def _source(kind: str, value: str) -> dict[str, str]:

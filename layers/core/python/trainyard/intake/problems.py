@@ -75,6 +75,7 @@ _CHINESE = {
     "name exactly one of": "dataset、model、run 和 s3 必须且只能填写一个。",
     "write a run's id or": "请填写训练 ID，或 `latest 所有者/项目`。",
     "write s3://": "请写成 s3://桶/前缀。",
+    "a child is a training of a sweep": "child 是超参搜索中的一次训练，请同时填写 run。",
     "a run's output has no revision": "训练输出没有版本，请去掉 revision。",
     "the boot file must be": "启动文件必须是 .py 文件。",
     "the script must be": "评估脚本必须是 .py 文件。",
@@ -148,7 +149,12 @@ def fields_of(error: ValidationError, prefix: str = "") -> dict[str, Text]:
             place.pop()
         field = ".".join(part for part in [prefix, *place] if part)
         text = (
-            Text(en="Write text, a number, true or false.", zh="请填写文本、数字、true 或 false。") if scalar else None
+            Text(
+                en="Write text, a number, true or false, or a list of these with at least one.",
+                zh="请填写文本、数字、true 或 false，或由它们组成的非空列表。",
+            )
+            if scalar
+            else None
         )
         fields.setdefault(field, text or _text(problem["type"], problem.get("ctx", {}), problem["msg"]))
     return fields

@@ -104,6 +104,9 @@ class Input(BaseModel):
         description="A former run whose output is used: its id, or `latest OWNER/PROJECT` or `latest OWNER/PROJECT "
         "NAME` for the newest run of the project, or of that name in it, that succeeded.",
     )
+    child: Annotated[int, Field(ge=0, lt=MAX_CHILDREN)] | None = Field(
+        None, description="Of a run that is a sweep: the index of the training whose output is used, from 0."
+    )
     s3: Annotated[str, StringConstraints(max_length=1100)] | None = Field(
         None, description="`s3://BUCKET/PREFIX`, where the operator allowed it. A prefix is taken as a folder."
     )
@@ -122,6 +125,8 @@ class Input(BaseModel):
             raise ValueError("name exactly one of dataset, model, run and s3")
         if self.run is not None and self.revision is not None:
             raise ValueError("a run's output has no revision; leave it out")
+        if self.run is None and self.child is not None:
+            raise ValueError("a child is a training of a sweep; name the sweep as `run`")
         return self
 
     @field_validator("path")

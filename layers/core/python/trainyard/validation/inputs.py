@@ -97,13 +97,14 @@ def _as_before(sources: dict[str, Input], before: dict[str, Input], pinned: Iter
 
 def _exactly(source: Input, pinned: PinnedInput) -> Input:
     if source.run is not None:
-        return source.model_copy(update={"run": pinned.source.removeprefix("run ")})
+        # "run ID", or "run ID child N"; which child stands in the source itself.
+        return source.model_copy(update={"run": pinned.source.split()[1]})
     return source.model_copy(update={"revision": pinned.revision})
 
 
 def _pin(state: State, argument: str, source: Input, reader: str) -> PinnedInput:
     if source.run is not None:
-        return _pin_run(state, argument, source.run, source.path, reader)
+        return _pin_run(state, argument, source.run, source, reader)
     if source.s3 is not None:
         return pin_s3(state.objects, argument, source)
     kind = RepositoryKind.DATASET if source.dataset is not None else RepositoryKind.MODEL
@@ -295,32 +296,73 @@ def _relative(files: list[InputFile], path: str, *, is_file: bool) -> list[Input
     return [file.model_copy(update={"path": file.path.removeprefix(start)}) for file in files]
 
 
-def _pin_run(state: State, argument: str, reference: str, path: str, reader: str) -> PinnedInput:
+def _pin_run(state: State, argument: str, reference: str, source: Input, reader: str) -> PinnedInput:
     run = _former_run(state, reference, reader)
-    try:
-        result = AttemptResult.model_validate(json.loads(state.objects.get(layout.result_key(run.id, run.attempt))))
-    except (ObjectMissingError, ValueError):
+    place, name = _whose_output(run, source.child)
+    result = _last_result(state, run, place)
+    if result is None:
         raise InputFault(
             "input-missing",
-            "run",
-            Text(en=f"The run {run.id} left no output.", zh=f"训练 {run.id} 没有留下输出。"),
+            "run" if source.child is None else "child",
+            Text(en=f"The run {name} left no output.", zh=f"训练 {name} 没有留下输出。"),
             Text(en="Name a run that ended with output.", zh="请填写已结束且有输出的训练。"),
-        ) from None
-    outputs = {output.path: output for output in result.outputs}
-    paths, is_file = _chosen(outputs, path, run.id)
-    files = [
-        InputFile(
-            path=name, size=outputs[name].size, sha256=outputs[name].sha256, key=layout.output_prefix(run.id) + name
         )
-        for name in paths
+    outputs = {output.path: output for output in result.outputs}
+    paths, is_file = _chosen(outputs, source.path, name)
+    files = [
+        InputFile(path=one, size=outputs[one].size, sha256=outputs[one].sha256, key=layout.output_prefix(place) + one)
+        for one in paths
     ]
     return PinnedInput(
         argument=argument,
-        source=f"run {run.id}",
+        source=f"run {name}",
         revision=run.commit,
         is_file=is_file,
-        files=_relative(files, path, is_file=is_file),
+        files=_relative(files, source.path, is_file=is_file),
     )
+
+
+def _whose_output(run: Run, child: int | None) -> tuple[str, str]:
+    """In place of the run's id in keys, and in words."""
+    count = run.spec.trainings if run.spec is not None and run.spec.is_sweep else 0
+    if child is None and not count:
+        return run.id, run.id
+    if child is not None and child < count:
+        return layout.child_id(run.id, child), f"{run.id} child {child}"
+    if not count:
+        raise InputFault(
+            "input-missing",
+            "child",
+            Text(
+                en=f"The run {run.id} is no sweep and has no children.", zh=f"训练 {run.id} 不是超参搜索，没有 child。"
+            ),
+            Text(en="Remove `child`.", zh="请删除 `child`。"),
+        )
+    raise InputFault(
+        "input-missing",
+        "run" if child is None else "child",
+        Text(
+            en=f"The run {run.id} is a sweep of {count} trainings.",
+            zh=f"训练 {run.id} 是包含 {count} 次训练的超参搜索。",
+        ),
+        Text(
+            en=f"Say which one's output it is: `child:` from 0 to {count - 1}.",
+            zh=f"请用 `child:` 指明使用哪一次训练的输出（0 到 {count - 1}）。",
+        ),
+    )
+
+
+def _last_result(state: State, run: Run, place: str) -> AttemptResult | None:
+    """Of the last attempt; each training of a sweep has attempts of its own. None where there is none."""
+    tries = run.spec.retries + 1 if run.spec is not None else 1
+    for attempt in [run.attempt] if place == run.id else range(tries, 0, -1):
+        try:
+            return AttemptResult.model_validate(json.loads(state.objects.get(layout.result_key(place, attempt))))
+        except ObjectMissingError:
+            continue
+        except ValueError:
+            return None
+    return None
 
 
 def _former_run(state: State, reference: str, reader: str) -> Run:

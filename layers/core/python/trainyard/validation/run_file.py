@@ -61,7 +61,10 @@ def read_run_file(snapshot: Snapshot) -> ReadRunFile:
 
 def problems_of(error: ValidationError, path: str, document: Document | None, prefix: Path = ()) -> list[Problem]:
     """pydantic's errors in our words. `prefix`: where in the document the validated value lies."""
-    return [_problem(dict(fault), path, document, prefix) for fault in error.errors(include_url=False)]
+    faults = [dict(fault) for fault in error.errors(include_url=False)]
+    problems = [_problem(fault, path, document, prefix) for fault in faults if not _of_another_branch(fault)]
+    # Of a value that could be of several kinds pydantic complains once for each of them.
+    return list(dict.fromkeys(problems))
 
 
 def _understand(path: str, document: Document) -> ReadRunFile:
@@ -222,12 +225,24 @@ def _problem(fault: dict[str, Any], file: str, document: Document | None, prefix
     return Problem("run-file-value", place, message, fix)
 
 
+_SCALARS = ("str", "bool", "int", "float")
+
+
+def _of_another_branch(fault: dict[str, Any]) -> bool:
+    """That a list is no text, or a text no list: where a hyperparameter may be either, the other complaint counts."""
+    if "hyperparameters" not in fault["loc"]:
+        return False
+    last = str(fault["loc"][-1])
+    is_list = isinstance(fault.get("input"), list)
+    return (is_list and last in _SCALARS) or (not is_list and last.startswith("list[") and fault["type"] == "list_type")
+
+
 def _without_branches(location: Path, document: Document | None) -> Path:
     """Without what pydantic adds for the members of a union, such as `int` behind a hyperparameter's name."""
     if document is None:
         return location
     location = tuple(part for part in location if not (isinstance(part, str) and part.startswith("list[")))
-    while location and location not in document.values and location[-1] in ("str", "bool", "int", "float"):
+    while location and location not in document.values and location[-1] in _SCALARS:
         location = location[:-1]
     return location
 
@@ -279,6 +294,14 @@ def _words(  # noqa: PLR0911 - one return for each kind
         return (
             Text(en=f"`{shown}` is missing.", zh=f"缺少 `{shown}`。"),
             _how_to_give(str(location[-1]) if location else ""),
+        )
+    if kind in _TYPE_NAMES and "hyperparameters" in location[:-1]:
+        return (
+            Text(en=f"`{shown}` is no value of an argument.", zh=f"`{shown}` 不能作为参数的值。"),
+            Text(
+                en="Write text, a number, true or false, or a list of these.",
+                zh="请填写文本、数字、true 或 false，或由它们组成的列表。",
+            ),
         )
     if kind in _TYPE_NAMES:
         # Values of the environment may be passwords, which are not repeated.
@@ -413,6 +436,13 @@ _OWN: list[tuple[str, str, str, str, str]] = [
         "`{shown}` 不是 S3 地址。",
         "Write s3://BUCKET/PREFIX, such as s3://our-data/digits.",
         "请写成 s3://桶/前缀，例如 s3://our-data/digits。",
+    ),
+    (
+        r"a child is a training of a sweep.*",
+        "`child` is a training of a sweep, and no `run` is named.",
+        "`child` 表示超参搜索中的一次训练，但没有填写 `run`。",
+        "Write `run: RUN_ID` beside it, or remove `child`.",
+        "请同时写上 `run: 训练ID`，或删除 `child`。",
     ),
     (
         r"a run's output has no revision.*",

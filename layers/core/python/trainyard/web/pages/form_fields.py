@@ -36,6 +36,7 @@ class InputRow:
     source: str = ""
     path: str = ""
     revision: str = ""
+    """Of a run that is a sweep: the number of the training."""
 
 
 _TUTORIAL_ROWS = (InputRow("pretrain_url", "model"), InputRow("data_url", "dataset"))
@@ -98,7 +99,7 @@ class Filled:
             if row.source and row.argument:
                 place = f"inputs.{row.argument}"
                 pairs += [(f"{place}.{row.kind}", row.source), (f"{place}.path", row.path)]
-                pairs += [(f"{place}.revision", row.revision)]
+                pairs += [(f"{place}.{'child' if row.kind == 'run' else 'revision'}", row.revision)]
         return read_form(urlencode(pairs).encode())
 
     def incomplete_inputs(self) -> dict[str, Text]:
@@ -160,7 +161,8 @@ def _scalar(value: object) -> str:
 
 def _row(argument: str, source: Input) -> InputRow:
     kind = next(kind for kind in KINDS if getattr(source, kind) is not None)
-    return InputRow(argument, kind, getattr(source, kind), source.path, source.revision or "")
+    exact = source.revision or "" if source.child is None else str(source.child)
+    return InputRow(argument, kind, getattr(source, kind), source.path, exact)
 
 
 def _requirement(line: str) -> tuple[str, str]:

@@ -294,7 +294,7 @@ _FORM = _words(
     ("form.no_price", "price unknown", "价格未知"),
     ("form.source", "Repository or training", "仓库或训练"),
     ("form.path", "File or folder", "文件或文件夹"),
-    ("form.revision", "Revision", "版本"),
+    ("form.revision", "Revision, or No. in a sweep", "版本，或搜索中的序号"),
     ("form.add_input", "Another input", "添加输入"),
     ("form.hyperparameters", "Hyperparameters", "超参"),
     ("form.hyperparameters.hint", "epochs=10 on a line becomes --epochs 10.", "每行一个，epochs=10 对应 --epochs 10。"),
