@@ -70,6 +70,7 @@ def test_uploads_are_removed_by_name_or_all(
         state, datetime.now(UTC) - timedelta(hours=2), unfinished_uploads=[unfinished(each, key) for each in uploads]
     )
     assert call("storage", "remove", NAME) == 1, "nothing is named"
+    capsys.readouterr()
     assert call("storage", "remove", NAME, "--upload", "unknown") == 1
     assert len(list(state.objects.uploads(key))) == 3
     call("storage", "remove", NAME, "--upload", uploads[0])
@@ -77,6 +78,9 @@ def test_uploads_are_removed_by_name_or_all(
     call("storage", "remove", NAME, "--all")
     assert list(state.objects.uploads(key)) == []
     assert "is not there yet" in capsys.readouterr().err
+    keep_report(state, datetime.now(UTC) - timedelta(hours=2))
+    assert call("storage", "remove", NAME, "--all") == 0
+    assert "nothing that could go" in capsys.readouterr().err
 
 
 def test_the_report_that_answers_is_waited_for(

@@ -85,7 +85,7 @@ def _require_shown(wanted: RemoveUnreferenced, report: StorageReport) -> None:
     if unknown or not (wanted.keys or wanted.runs or wanted.uploads):
         shown = unknown[0][:200] if unknown else ""
         raise InvalidInput(
-            Text(en=f"The report does not show {shown} as unreferenced.", zh=f"报告中没有未被引用的 {shown}。")
+            Text(en=f"The report shows no {shown} that could go.", zh=f"报告中没有可以删除的 {shown}。")
             if unknown
             else Text(
                 en="Name what is to go, in `keys`, `runs` or `uploads`.",

@@ -58,6 +58,9 @@ def _remove(options: argparse.Namespace) -> None:
     wanted = {"report": report["at"], "keys": options.file, "runs": options.run, "uploads": options.upload}
     if options.all:
         wanted |= {name: found[:_AT_ONCE] for name, found in _shown(report).items()}
+        if not any(_shown(report).values()):
+            print("The report shows nothing that could go.", file=sys.stderr)
+            return
     asked = api.post(f"{_place(options.repository)}/remove-unreferenced", wanted)
     _print(options, _report_after(api, options.repository, asked["asked_at"]))
 
