@@ -104,22 +104,22 @@ def _compare(folder: Path, cli: Sequence[str], name: str, pinned: PinnedInput) -
 def _round(
     folder: Path, cli: Sequence[str], name: str, pinned: PinnedInput, *, ours_first: bool = False
 ) -> dict[str, Spent]:
-    cache, copied = folder / "cache", folder / "cli"
     spent = {}
 
     def stage() -> None:
-        spent["staging"] = _spent(lambda: _stage(cache, pinned, folder / "first"))
+        for what in ("staging", "staging_from_the_cache"):
+            spent[what] = _spent(lambda to=folder / what: _stage(folder / "cache", pinned, to))
 
     def copy() -> None:
-        spent["aws_s3_cp"] = _spent(lambda: _copy(cli, f"s3://{BUCKET}/lfs/bench/{name}/", copied))
+        spent["aws_s3_cp"] = _spent(lambda: _copy(cli, f"s3://{BUCKET}/lfs/bench/{name}/", folder / "cli"))
+        spent["aws_s3_cp_and_sha256sum"] = spent["aws_s3_cp"] + _spent(lambda: _sha256sum(folder / "cli"))
 
     for one in (stage, copy) if ours_first else (copy, stage):
-        os.sync()  # what the other one wrote does not reach the disk at this one's expense
         one()
-    spent["aws_s3_cp_and_sha256sum"] = spent["aws_s3_cp"] + _spent(lambda: _sha256sum(copied))
-    spent["staging_from_the_cache"] = _spent(lambda: _stage(cache, pinned, folder / "second"))
-    shutil.rmtree(folder)
-    time.sleep(FORGETS_SECONDS)
+        # Each finds the disk idle and as much memory that was used before: a virtual machine's first use of it is slow.
+        shutil.rmtree(folder)
+        os.sync()
+        time.sleep(FORGETS_SECONDS)
     return spent
 
 
