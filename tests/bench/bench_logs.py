@@ -72,6 +72,7 @@ class FolderObjects:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.bucket = str(folder)
 
     def put(self, key: str, data: bytes, content_type: str = "") -> bool:
         path = self._folder / key
@@ -109,7 +110,7 @@ def log_lines(count: int) -> Iterator[bytes]:
                 step % 60, kind, number)  # fmt: skip
 
 
-def _write_log(folder: Path, objects: FolderObjects, count: int) -> int:
+def write_log(folder: Path, objects: FolderObjects, count: int) -> int:
     """The log as one file for grep and in chunks as a runner ships it; returns its bytes."""
     size, lines = 0, log_lines(count)
     with (folder / "log").open("wb") as file:
@@ -124,7 +125,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         objects = FolderObjects(folder)
-        size = _write_log(folder, objects, LINES)
+        size = write_log(folder, objects, LINES)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         took: dict[str, list[float]] = defaultdict(list)
         for _ in range(TIMES):
