@@ -67,6 +67,9 @@ def state(aws: None) -> State:
 
 def fresh_state() -> State:
     """State on a fresh table, bucket and bus."""
+    from trainyard.logs.viewers import forget
+
+    forget()
     clients.client("dynamodb").create_table(TableName="trainyard", **table_properties())
     clients.client("s3").create_bucket(Bucket="trainyard")
     clients.client("events").create_event_bus(Name="trainyard")

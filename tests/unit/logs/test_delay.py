@@ -137,7 +137,7 @@ def test_every_line_is_read_in_time_by_everybody(pauses: list[float], phases: li
             "threading",
             SimpleNamespace(Condition=lambda: Condition(clock), Thread=lambda **_: SimpleNamespace(start=lambda: None)),
         )
-        viewers._shared.clear()
+        viewers.forget()
         shipper = LogShipper(bucket, RUN, 1, Path(folder) / "spool")
         printed: list[float] = []
         for number, pause in enumerate(pauses):

@@ -29,7 +29,7 @@ def calls(objects, monkeypatch) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> None:
-    viewers._shared.clear()
+    viewers.forget()
 
 
 def test_fifty_viewers_cost_what_one_costs(objects: Objects, ship, calls: list[str]) -> None:

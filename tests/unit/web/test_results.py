@@ -12,7 +12,9 @@ import pytest
 from builders import NOW, a_run, a_spec
 from unit.web.conftest import Send
 
+from trainyard import clients
 from trainyard.evaluation.verdict import judge_run
+from trainyard.logs import viewers
 from trainyard.logs.run import index_logs
 from trainyard.model.request import PinnedInput, RunRequest
 from trainyard.model.run import Run, RunState
@@ -54,6 +56,27 @@ def train(web_state: State, project: str) -> Any:
 
 def log(accuracy: float, epochs: int = 2) -> str:
     return "".join(f"epoch {e} loss: {1 / e:.3f} accuracy: {accuracy * e / epochs:.4f}\n" for e in range(1, epochs + 1))
+
+
+def test_a_further_viewer_of_a_live_log_costs_only_the_look_whether_he_may(
+    send: Send, web_state: State, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewers, "KEPT_SECONDS", 30.0)
+    name = run_id(1)
+    web_state.table.create_run(a_run(name, project=project, state=RunState.RUNNING, attempt=1))
+    for offset in range(0, 50, 10):
+        web_state.objects.put(layout.log_chunk_key(name, 1, offset), gzip.compress(b"line %4d\n" % offset))
+    calls: list[str] = []
+    for kept, service in ((web_state.objects, "s3"), (web_state.table, "dynamodb")):
+        kept._given = clients.make_client(service)
+        kept._given.meta.events.register("before-call.*", lambda model, **_: calls.append(model.name))
+    assert send("GET", f"/v1/runs/{name}/log").json["next_offset"] == 50
+    assert "ListObjectsV2" in calls
+    for offset in (0, 10, 25, 50):
+        calls.clear()
+        assert send("GET", f"/v1/runs/{name}/log", query=f"offset={offset}").json["next_offset"] == 50
+        assert set(calls) <= {"GetItem", "UpdateItem"}, "the token, the run, the project; and the count of requests"
+        assert len(calls) <= 3
 
 
 def test_searching_a_run_and_a_project(send: Send, train: Any, project: str) -> None:

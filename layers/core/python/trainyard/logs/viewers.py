@@ -29,6 +29,11 @@ def shared_page(objects: Objects, run_id: str, offset: int, limit: int) -> LogPa
     return read_log(_SharedReads(objects), run_id, offset, limit)
 
 
+def forget() -> None:
+    """For who begins anew with another bucket of the same name."""
+    _shared.clear()
+
+
 class _SharedReads(Objects):
     """A bucket of which what was just read is not read again."""
 
