@@ -20,7 +20,8 @@ from trainyard.cli.client import ApiError, Client
 from trainyard.cli.config import Login, find_login, keep_login
 from trainyard.cli.main import run
 from trainyard.model import lifecycle
-from trainyard.model.run import EvaluationFacet, FacetState
+from trainyard.model.money import Cost
+from trainyard.model.run import EvaluationFacet, FacetState, RunState
 from trainyard.store import State, layout
 
 RUN_FILE = """
@@ -93,6 +94,32 @@ def test_what_a_person_sees(trainyard: Call, started: str, web_state: State) -> 
 def test_on_a_narrow_terminal_the_id_is_whole(trainyard: Call, started: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     assert started in trainyard("list", "ada/lenet5")[1].replace("\n", " ").split()
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("chosen", "word"), [("C.UTF-8", "unknown"), ("zh_CN.UTF-8", "未知")])
+def test_a_price_that_nobody_knows_is_called_so(
+    trainyard: Call,
+    started: str,
+    web_state: State,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+    word: str,
+) -> None:
+    monkeypatch.setenv("LC_ALL", chosen)
+    flavors = {line.split()[0]: line for line in trainyard("catalog")[1].splitlines() if line}
+    assert flavors["ascend-910"].rstrip().endswith(word)
+    assert word not in flavors["cpu"]
+
+    def cost(**changes: Any) -> str:
+        web_state.table.change_run(started, lambda known: known.model_copy(update=changes))
+        lines = trainyard("show", started)[1].splitlines()
+        return next((line.split(maxsplit=1)[1].strip() for line in lines if line.startswith("cost")), "")
+
+    assert cost() == ""
+    assert cost(state=RunState.ADMITTED).startswith("at most ")
+    assert cost(estimate=None) == word
+    assert cost(state=RunState.FAILED, cost=Cost(seconds=60, usd=0.42, at_most=True)) == "at most 0.42 USD"
 
 
 def test_the_end_of_a_followed_run_is_the_exit_status(trainyard: Call, started: str) -> None:

@@ -40,6 +40,17 @@ def test_without_a_price_nothing_is_made_up() -> None:
     assert cost(a_spec(), CPU, "mars-1", 60).usd is None
 
 
+def test_an_ascend_machines_price_is_no_region_of_aws() -> None:
+    ascend = load_catalogue().flavor("ascend-910")
+    assert ascend is not None
+    assert estimate(a_spec(), ascend, "us-east-1") is None, "nobody knows it before the operator enters it"
+    priced = ascend.model_copy(update={"prices": {"cn-north-4": CPU.prices["us-east-1"]}})
+    told = estimate(a_spec(), priced, "eu-central-1")
+    assert told is not None
+    assert told.usd_per_hour == PRICE
+    assert cost(a_spec(), priced, "us-east-1", 3600).usd == pytest.approx(PRICE, abs=1e-4)
+
+
 def test_the_bill_of_spot_machines_is_a_bound() -> None:
     assert not cost(a_spec(), CPU, "us-east-1", 60).at_most
     assert cost(a_spec(machines=Machines.SPOT), CPU, "us-east-1", 60).at_most

@@ -239,6 +239,17 @@ def test_what_a_run_cost_or_that_nobody_knows(
     assert re.search(rf"Cost\s+{re.escape(shown)}\s+unknown", compared)
 
 
+def test_a_price_that_nobody_knows_is_called_so(pages: State, ada: Browser, project: Repository) -> None:
+    npu = a_spec(framework="mindspore-ascend", flavor="ascend-910")
+    store(pages, finished(state=RunState.RUNNING, spec=npu, timeline=[]))
+    assert re.search(r"<dt>Cost</dt><dd><[^>]*>unknown<", ada.get(f"/runs/{RUN}").text)
+    row = next(row for row in ada.get("/catalogue").text.split("<tr") if "<code>ascend-910</code>" in row)
+    assert "unknown" in row
+    ada.language = "zh"
+    row = next(row for row in ada.get("/catalogue").text.split("<tr") if "<code>ascend-910</code>" in row)
+    assert "未知" in row
+
+
 def test_lists_read_a_bounded_number_of_rows(pages: State, ada: Browser, project: Repository) -> None:
     for number in range(130):
         pages.table.create_run(finished(f"run-{number:022d}", name=f"n{number % 2}", requested_by="ada"))

@@ -111,6 +111,11 @@ def console() -> Console:
     return Console(highlight=False)
 
 
+def unknown() -> str:
+    """In place of a figure that nobody knows, which is neither nothing nor zero."""
+    return "未知" if language() == "zh" else "unknown"
+
+
 def ago(time: str | None, now: datetime | None = None) -> str:
     """`2026-01-31T12:00:00Z` as `3 h ago`."""
     if not time:

@@ -78,6 +78,12 @@ class Flavor(BaseModel):
     """Machines that one run may train on together."""
     retired: bool = False
 
+    def price_in(self, region: str) -> Price | None:
+        """On-demand price in that region of AWS; an Ascend machine stands elsewhere, whatever region that is."""
+        if self.accelerator is Accelerator.ASCEND:
+            return self.prices.get(region) or next(iter(self.prices.values()), None)
+        return self.prices.get(region)
+
     def queue_for(self, nodes: int) -> str:
         """Logical name of the queue for a run on that many machines."""
         # Ascend machines are not Batch's: in their queue wait the jobs that carry runs to them, one at a time.

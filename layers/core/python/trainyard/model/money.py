@@ -65,7 +65,7 @@ class Approval(BaseModel):
 
 def estimate(spec: RunSpec, flavor: Flavor, region: str, past_seconds: Sequence[float] = ()) -> Estimate | None:
     """None where the flavor has no price in that region."""
-    price = flavor.prices.get(region)
+    price = flavor.price_in(region)
     if price is None:
         return None
     longest = (spec.timeout + GRACE).total_seconds() * (spec.retries + 1) * spec.machine_count
@@ -80,7 +80,7 @@ def estimate(spec: RunSpec, flavor: Flavor, region: str, past_seconds: Sequence[
 
 
 def cost(spec: RunSpec, flavor: Flavor, region: str, seconds: float) -> Cost:
-    price = flavor.prices.get(region)
+    price = flavor.price_in(region)
     usd = dollars(seconds, price) if price else None
     return Cost(seconds=seconds, usd=usd, at_most=spec.machines is not Machines.ON_DEMAND and seconds > 0)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from trainyard.cli.client import ApiError, Client
 from trainyard.cli.config import Login, find_login, forget_login, keep_login
-from trainyard.cli.terminal import client, command, language, print_json, print_table, wants_json, with_json
+from trainyard.cli.terminal import client, command, language, print_json, print_table, unknown, wants_json, with_json
 
 
 def add(subparsers: Any) -> None:
@@ -57,10 +57,23 @@ def _catalog(options: argparse.Namespace) -> None:
     print_table(("FRAMEWORK", "", "PYTHON"), [(one["name"], one["title"][chosen], one["python"]) for one in frameworks])
     print()
     flavors = [
-        (one["name"], one["title"][chosen], one["vcpus"], f"{one['memory_mib'] / 1024:g} GB", one["accelerators"] or "")
+        (
+            one["name"],
+            one["title"][chosen],
+            one["vcpus"],
+            f"{one['memory_mib'] / 1024:g} GB",
+            one["accelerators"] or "",
+            _price(one["prices"]),
+        )
         for one in catalogue["flavors"]
     ]
-    print_table(("FLAVOR", "", "VCPUS", "MEMORY", "ACCELERATORS"), flavors)
+    print_table(("FLAVOR", "", "VCPUS", "MEMORY", "ACCELERATORS", "USD/H"), flavors)
+
+
+def _price(prices: dict[str, Any]) -> str:
+    """From the lowest to the highest of the regions."""
+    dollars = sorted(price["usd_per_hour"] for price in prices.values())
+    return "-".join(f"{each:g}" for each in dict.fromkeys(dollars[:1] + dollars[-1:])) or unknown()
 
 
 def _up(_options: argparse.Namespace) -> int:

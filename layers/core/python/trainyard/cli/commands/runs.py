@@ -19,6 +19,7 @@ from trainyard.cli.terminal import (
     print_json,
     print_pairs,
     print_table,
+    unknown,
     wants_json,
     with_json,
     with_json_on_request,
@@ -141,6 +142,7 @@ def _show(options: argparse.Namespace) -> None:
             ("verdict", run["evaluation"]["verdict"]),
             ("commit", run["commit"]),
             ("requested", f"{ago(run['created_at'])} by {run['requested_by']}, {run['origin']}"),
+            ("cost", _cost(run)),
             ("waiting", waiting.get(language())),
             ("cost", _cost(run)),
             ("failure", failure.get("message", {}).get(language())),
@@ -149,6 +151,16 @@ def _show(options: argparse.Namespace) -> None:
             *((step["state"], f"{step['at']}  attempt {step['attempt']}") for step in run["timeline"]),
         ]
     )
+
+
+def _cost(run: Any) -> str | None:
+    """In US dollars: what it did cost, or may; None for a run that never had a machine."""
+    cost, estimate = run.get("cost") or {}, run.get("estimate") or {}
+    if cost.get("usd") is not None and (run["final"] or cost["usd"]):
+        return f"{'at most ' if cost.get('at_most') else ''}{cost['usd']:.2f} USD"
+    if not run["final"] and run["state"] != "requested":
+        return f"at most {estimate['most_usd']:.2f} USD" if estimate else unknown()
+    return unknown() if any(step["state"] == "running" for step in run["timeline"]) else None
 
 
 def _nodes(spec: dict[str, Any] | None) -> int | None:
