@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from modelarts_fixture import ACCOUNT, AK, PROJECT, SK, client_of, job_body, modelarts
+from unit.infra.templates import statements
 
 from infra.local.modelarts.faults import Kind
 from infra.local.modelarts.server import ModelArtsServer
 from trainyard.compute.contract import SubmissionRefusedError
 from trainyard.compute.modelarts import training
 from trainyard.compute.modelarts.client import ModelArtsClient, ModelArtsError, UnansweredError
-from trainyard.compute.modelarts.credentials import Credentials, Key
+from trainyard.compute.modelarts.credentials import Account, Credentials, Key, assume_agency, web_identity_token
 from trainyard.compute.modelarts.training import create_once
 
 
@@ -161,3 +164,66 @@ def test_a_temporary_key_is_renewed_before_it_ends_and_its_token_sent(
     clock[0] = now + timedelta(minutes=51)
     assert client.flavors()
     assert len(given) == 2
+
+
+class _Agencies(BaseHTTPRequestHandler):
+    """Huawei Cloud's STS: an agency's credentials for a token of AWS's."""
+
+    asked: ClassVar[list[tuple[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append((self.path, body))
+        ends = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        given = {"access_key_id": "TEMP", "secret_access_key": "s", "security_token": "t", "expiration": ends}
+        trusted = body["id_token"] == "signed by AWS"
+        content = json.dumps({"credentials": given} if trusted else {"error_code": "STS5.0005"}).encode()
+        self.send_response(200 if trusted else 403)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_agency_gives_credentials_for_what_aws_vouches_for() -> None:
+    account = Account(provider_urn="iam::d:provider:aws", agency_urn="iam::d:agency:ty", project_id="p", region="r")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Agencies) as sts:
+        threading.Thread(target=sts.serve_forever, args=(0.02,), daemon=True).start()
+        endpoint = f"http://127.0.0.1:{sts.server_port}"
+        key = assume_agency(account, "signed by AWS", endpoint)
+        with pytest.raises(RuntimeError, match="403"):
+            assume_agency(account, "signed by nobody", endpoint)
+        sts.shutdown()
+    assert (key.access_key, key.secret_key, key.security_token) == ("TEMP", "s", "t")
+    assert key.expires_at is not None
+    assert key.expires_at > datetime.now(UTC) + timedelta(minutes=50)
+    path, body = _Agencies.asked[0]
+    assert path == "/v5/agencies/assume-with-oidc"
+    assert body == {
+        "provider_urn": "iam::d:provider:aws", "agency_urn": "iam::d:agency:ty", "agency_session_name": "trainyard",
+        "id_token": "signed by AWS", "duration_seconds": 3600,
+    }  # fmt: skip
+
+
+def test_aws_is_asked_to_vouch_for_what_the_role_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The audience and the time are those of the condition in both templates; botocore knows the call."""
+    import boto3
+    from botocore.stub import Stubber
+
+    client = boto3.client("sts", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    wanted = {"Audience": ["sts.myhuaweicloud.com"], "SigningAlgorithm": "RS256", "DurationSeconds": 300}
+    monkeypatch.setattr("trainyard.clients.client", lambda name: client)
+    with Stubber(client) as stubbed:
+        stubbed.add_response(
+            "get_web_identity_token", {"WebIdentityToken": "jwt", "Expiration": datetime.now(UTC)}, wanted
+        )
+        assert web_identity_token() == "jwt"
+    allowed = [each for _, _, each in statements() if each["Action"] == "sts:GetWebIdentityToken"]
+    assert allowed
+    for statement in allowed:
+        assert statement["Condition"] == {
+            "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": wanted["Audience"][0]},
+            "NumericLessThanEquals": {"sts:DurationSeconds": wanted["DurationSeconds"]},
+        }
