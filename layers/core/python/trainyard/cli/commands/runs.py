@@ -144,23 +144,12 @@ def _show(options: argparse.Namespace) -> None:
             ("requested", f"{ago(run['created_at'])} by {run['requested_by']}, {run['origin']}"),
             ("cost", _cost(run)),
             ("waiting", waiting.get(language())),
-            ("cost", _cost(run)),
             ("failure", failure.get("message", {}).get(language())),
             ("at", failure.get("file") and f"{failure['file']}:{failure['line']}"),
             *((f"best {name}", value) for name, value in run["evaluation"]["best"].items()),
             *((step["state"], f"{step['at']}  attempt {step['attempt']}") for step in run["timeline"]),
         ]
     )
-
-
-def _cost(run: Any) -> str | None:
-    """In US dollars: what it did cost, or may; None for a run that never had a machine."""
-    cost, estimate = run.get("cost") or {}, run.get("estimate") or {}
-    if cost.get("usd") is not None and (run["final"] or cost["usd"]):
-        return f"{'at most ' if cost.get('at_most') else ''}{cost['usd']:.2f} USD"
-    if not run["final"] and run["state"] != "requested":
-        return f"at most {estimate['most_usd']:.2f} USD" if estimate else unknown()
-    return unknown() if any(step["state"] == "running" for step in run["timeline"]) else None
 
 
 def _nodes(spec: dict[str, Any] | None) -> int | None:
@@ -174,13 +163,14 @@ def _trainings(count: dict[str, int] | None) -> str | None:
 
 
 def _cost(run: Any) -> str | None:
-    """None before it began."""
+    """None before it was checked, and where it never had a machine."""
     known, most = run["cost"] or {}, run["estimate"] or {}
     if known.get("usd") is not None:
         return f"{'at most ' if known['at_most'] else ''}{known['usd']:.4g} USD"
-    if any(step["state"] == "running" for step in run["timeline"]) and run["final"]:
-        return "unknown"
-    return f"at most {most['most_usd']:.4g} USD" if most and not run["final"] else None
+    if most and not run["final"]:
+        return f"at most {most['most_usd']:.4g} USD"
+    began = any(step["state"] == "running" for step in run["timeline"])
+    return unknown() if began or (not run["final"] and run["state"] != "requested") else None
 
 
 def _stop(options: argparse.Namespace) -> None:
