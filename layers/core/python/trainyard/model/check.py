@@ -27,6 +27,9 @@ class Check(BaseModel):
     form: list[tuple[str, str]] = []
     """The fields as they were filled in, so that a page without JavaScript can show them again."""
     requested_at: datetime
+    answered_at: datetime | None = None
+    nudges: int = 0
+    """How often it was said again because nobody had answered."""
 
 
 class CheckAnswer(BaseModel):

@@ -104,6 +104,8 @@ class Push(BaseModel):
     checked_at: datetime | None = None
     """When `validate_repo` turned it into runs."""
     runs: list[str] = []
+    nudges: int = 0
+    """How often it was said again because nobody had checked it."""
 
 
 class Scope(StrEnum):

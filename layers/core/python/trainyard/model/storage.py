@@ -30,6 +30,9 @@ class StorageTask(BaseModel):
     requested_at: datetime
     remove: list[str] = []
     """Keys, all of the report's; none: only look."""
+    answered_at: datetime | None = None
+    nudges: int = 0
+    """How often it was said again because nobody had carried it out."""
 
 
 class StoredFile(BaseModel):

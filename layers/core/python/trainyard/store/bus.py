@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from trainyard.model.asked import Asked, is_asked_again
 from trainyard.model.check import Check
 from trainyard.model.event_name import EventName
 from trainyard.model.events import SOURCE, check_event, push_event, run_event, run_event_name, storage_event
@@ -48,13 +49,21 @@ def _change_in(record: dict[str, Any]) -> Change | None:
     if isinstance(new, Run):
         name = run_event_name(old if isinstance(old, Run) else None, new)
         return Change(sequence, name, run_event(new)) if name else None
-    if isinstance(new, Push) and old is None:
-        return Change(sequence, EventName.PUSH_RECEIVED, push_event(new))
-    if isinstance(new, Check) and old is None:
-        return Change(sequence, EventName.CHECK_REQUESTED, check_event(new))
-    if isinstance(new, StorageTask) and old is None:
-        return Change(sequence, EventName.STORAGE_ASKED, storage_event(new))
+    if new is None:
+        return None
+    if old is None or isinstance(old, Run) or is_asked_again(old, new):
+        return _question(sequence, new)
     return None
+
+
+def _question(sequence: str, row: Asked) -> Change:
+    match row:
+        case Push():
+            return Change(sequence, EventName.PUSH_RECEIVED, push_event(row))
+        case Check():
+            return Change(sequence, EventName.CHECK_REQUESTED, check_event(row))
+        case StorageTask():
+            return Change(sequence, EventName.STORAGE_ASKED, storage_event(row))
 
 
 class Bus:

@@ -5,7 +5,7 @@
 | run        | `RUN#{id}`              | project, id                      | `run`, then `ended` [^1]   |
 | repository | `REPOSITORY#{name}`     | `REPOSITORY#{owner}`, name       | `project` if it is one     |
 | listed     | `LISTED#{place}#{name}` | `SHARED#{user}` or `PUBLIC`, name|                            |
-| push       | `PUSH#{id}`             | `PUSH#{repository}`, time        |                            |
+| push       | `PUSH#{id}`             | `PUSH#{repository}`, time        | `asked` [^3]               |
 | token      | `TOKEN#{digest}`        | `TOKEN#{user}`, id               |                            |
 | lock       | `LOCK#{repository}#{id}`| `LOCK#{repository}`, path        |                            |
 | mark       | `MARK#{name}`           |                                  |                            |
@@ -13,12 +13,13 @@
 | session    | `SESSION#{digest}`      | `SESSION#{user}`, time           |                            |
 | user       | `USER#{name}` [^2]      |                                  |                            |
 | identity   | `IDENTITY#{digest}`     |                                  |                            |
-| check      | `CHECK#{id}`            | `CHECK#{project}`, time          |                            |
+| check      | `CHECK#{id}`            | `CHECK#{project}`, time          | `asked`                    |
 | report     | `REPORT#{run}`          |                                  |                            |
-| storage    | `STORAGE#{id}`          | `STORAGE#{repository}`, time     |                            |
+| storage    | `STORAGE#{id}`          | `STORAGE#{repository}`, time     | `asked`                    |
 
 [^1]: `run` until it has ended, `ended` until its log is indexed, its evaluation made and its host told, then nothing.
 [^2]: in lower case: nobody gets a name that looks like another's but for its capitals.
+[^3]: until it is answered, or was asked so often that nobody asks again.
 
 Sessions, checks, reports and inspections carry `expires`, at which DynamoDB removes them by itself.
 
@@ -40,6 +41,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from trainyard.model.asked import Asked, awaits_answer
 from trainyard.model.check import Check
 from trainyard.model.errors import InvalidInput
 from trainyard.model.ref import Ref
@@ -205,6 +207,31 @@ class Table:
         unchecked = "attribute_exists(pk) AND attribute_not_exists(checked)"
         finished = {"Put": {"TableName": self.name, "Item": _push_item(push), "ConditionExpression": unchecked}}
         return self._all_or_none([finished, *(_create(self.name, _run_item(run)) for run in runs)])
+
+    def unanswered(self, limit: int = 100, cursor: str | None = None) -> Page[Asked]:
+        """Pushes, checks and inspections without an answer, oldest first."""
+        items, following = self._find(ACTIVE, "active", "asked", limit, cursor)
+        return Page([row for row in map(row_of, items) if row is not None and not isinstance(row, Run)], following)
+
+    def nudge(self, row: Asked) -> bool:
+        """Have it said again. False if it was answered meanwhile. Nothing else of it changes before that."""
+        item = _asked_item(row.model_copy(update={"nudges": row.nudges + 1}))
+        asked = {":asked": {"S": "asked"}}
+        return self._put_if(
+            {
+                "TableName": self.name,
+                "Item": item,
+                "ConditionExpression": "active = :asked",
+                "ExpressionAttributeValues": asked,
+            }
+        )
+
+    def mark_answered(self, row: Check | StorageTask, at: datetime) -> None:
+        """Nobody needs to ask again. A second time it does nothing, nor where the row's own time has run out."""
+        if row.answered_at is not None:
+            return
+        item = _asked_item(row.model_copy(update={"answered_at": at}))
+        self._put_if({"TableName": self.name, "Item": item, "ConditionExpression": "attribute_exists(pk)"})
 
     def refs_of(self, repository: str, limit: int = 50, cursor: str | None = None) -> Page[Ref]:
         """The refs of a repository to which somebody pushed, by name."""
@@ -532,6 +559,13 @@ class Table:
         *,
         newest_first: bool,
     ) -> Page[Row]:
+        items, following = self._find(index, attribute, value, limit, cursor, newest_first=newest_first)
+        return Page([model.model_validate_json(item["document"]["S"]) for item in items], following)
+
+    def _find(
+        self, index: str, attribute: str, value: str, limit: int, cursor: str | None, *, newest_first: bool = False
+    ) -> tuple[list[Any], str | None]:
+        """One page of an index, and the cursor that goes on behind it."""
         from botocore.exceptions import ClientError
 
         arguments: dict[str, Any] = {}
@@ -553,9 +587,8 @@ class Table:
             if cursor and error.response["Error"]["Code"] == "ValidationException":
                 raise wrong_cursor() from None
             raise
-        rows = [model.model_validate_json(item["document"]["S"]) for item in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
-        return Page(rows, _write_cursor(last) if last else None)
+        return list(answer["Items"]), _write_cursor(last) if last else None
 
 
 def push_key(push_id: str) -> str:
@@ -579,8 +612,8 @@ def cursor_behind(listed: Listed) -> str:
     return _write_cursor({name: item[name] for name in ("pk", "project", "sort")})
 
 
-def row_of(image: dict[str, Any] | None) -> Run | Push | Check | StorageTask | None:
-    """The run, push, check or inspection in a stream record's image; None for other rows and for no image."""
+def row_of(image: dict[str, Any] | None) -> Run | Asked | None:
+    """The run, push, check or inspection in an item or a stream record's image; None for others and for none."""
     if not image:
         return None
     document = image["document"]["S"]
@@ -671,12 +704,26 @@ def _report_item(report: Report) -> dict[str, Any]:
     return item | {"version": {"N": str(report.version)}, "expires": _seconds(report.at + REPORT_KEPT)}
 
 
+def _asked_item(row: Asked) -> dict[str, Any]:
+    match row:
+        case Push():
+            return _push_item(row)
+        case Check():
+            return _check_item(row)
+        case StorageTask():
+            return _storage_task_item(row)
+
+
+def _asked_mark(row: Asked) -> dict[str, Any]:
+    return {"active": {"S": "asked"}} if awaits_answer(row) else {}
+
+
 def _push_item(push: Push) -> dict[str, Any]:
     sort = f"{push.received_at.isoformat()}#{push.id}"
     item = _item("push", push_key(push.id), f"PUSH#{push.repository}", sort, push)
     if push.checked_at:
         item["checked"] = {"S": push.checked_at.isoformat()}
-    return item
+    return item | _asked_mark(push)
 
 
 def _ref_item(ref: Ref) -> dict[str, Any]:
@@ -721,13 +768,13 @@ def _session_item(session: Session) -> dict[str, Any]:
 def _check_item(check: Check) -> dict[str, Any]:
     at = check.requested_at
     item = _item("check", f"CHECK#{check.id}", f"CHECK#{check.project}", at.isoformat(), check)
-    return item | {"expires": _seconds(at + CHECK_KEPT)}
+    return item | {"expires": _seconds(at + CHECK_KEPT)} | _asked_mark(check)
 
 
 def _storage_task_item(task: StorageTask) -> dict[str, Any]:
     at = task.requested_at
     item = _item("storage", f"STORAGE#{task.id}", f"STORAGE#{task.repository}", at.isoformat(), task)
-    return item | {"expires": _seconds(at + CHECK_KEPT)}
+    return item | {"expires": _seconds(at + CHECK_KEPT)} | _asked_mark(task)
 
 
 def _seconds(at: datetime) -> dict[str, str]:

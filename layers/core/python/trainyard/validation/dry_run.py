@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from trainyard.model.check import Check, CheckAnswer
 from trainyard.model.finding import Finding
 from trainyard.model.settings import settings
@@ -26,10 +28,11 @@ def answer_check(state: State, check_id: str) -> CheckAnswer | None:
         return None
     key = layout.check_key(check_id)
     try:
-        return CheckAnswer.model_validate_json(state.objects.get(key))
+        answer = CheckAnswer.model_validate_json(state.objects.get(key))
     except ObjectMissingError:
         answer = _answer(state, check)
-    state.objects.put(key, answer.model_dump_json().encode(), "application/json")
+        state.objects.put(key, answer.model_dump_json().encode(), "application/json")
+    state.table.mark_answered(check, datetime.now(UTC))
     return answer
 
 

@@ -53,9 +53,15 @@ def carry_out(state: State, task_id: str, now: datetime | None = None) -> Storag
         RemoteUnavailableError: the git host did not answer; deliver the event again.
     """
     task = state.table.storage_task(task_id)
-    repository = state.table.repository(task.repository) if task else None
-    if task is None or repository is None:
+    if task is None:
         return None
+    repository = state.table.repository(task.repository)
+    report = _carried_out(state, task, repository, now) if repository is not None else None
+    state.table.mark_answered(task, datetime.now(UTC))
+    return report
+
+
+def _carried_out(state: State, task: StorageTask, repository: Repository, now: datetime | None) -> StorageReport:
     before = storage_report(state.objects, repository.full_name)
     if before is not None and before.at > task.requested_at:
         return before
