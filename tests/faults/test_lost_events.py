@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from faults.way import furnish, scenes
+from faults.way import CHECK, PROJECT, furnish, scenes
 from faults.world import World, rules, world
 
 from trainyard.compute.registry import backend
+from trainyard.intake.unanswered import ask_again
 from trainyard.model.run import Run
+from trainyard.store import layout
 from trainyard.tracking.sweep import sweep_runs
 
 # Up to here the way is that of one run, to its verdict.
 SCENES = 4
 LOST = [
-    ("enqueue_job", "run.admitted"), ("track_job", "Batch Job State Change"),
+    ("validate_repo", "push.received"), ("enqueue_job", "run.admitted"), ("track_job", "Batch Job State Change"),
     ("index_logs", "run.finished"), ("evaluate_run", "run.indexed"),
 ]  # fmt: skip
 
@@ -39,7 +41,7 @@ def go(around: World, token: str, lost: tuple[str, str] | None) -> tuple[Run, Co
         step = scene(around)
         around.pending.extend([step] if step else [])
         _settle(around, lost)
-        if lost == LOST[0]:
+        if lost in LOST[:2]:  # without it there is no job that could go on
             _sweep(around)
     for _ in range(3):
         _sweep(around)
@@ -55,7 +57,9 @@ def _settle(around: World, lost: tuple[str, str] | None) -> None:
 
 
 def _sweep(around: World) -> None:
-    sweep_runs(around.state, backend, datetime.now(UTC) + timedelta(hours=1))
+    later = datetime.now(UTC) + timedelta(hours=1)
+    sweep_runs(around.state, backend, later)
+    ask_again(around.state, later)
     around.drain()
     _settle(around, None)
 
@@ -71,6 +75,31 @@ def test_what_was_lost_is_mended(around: tuple[World, str, Any], lost: tuple[str
     heard = [one.headers["webhook-id"] for one in made.host.received if "webhook-id" in one.headers]
     assert len(heard) == len(set(heard)) == 2
     assert made.state.table.unsettled_runs().rows == []
+
+
+QUESTIONS: dict[str, tuple[int, Callable[[World], bool]]] = {
+    "run.requested": (4, lambda around: around.state.table.runs_of(PROJECT).rows[0].state != "requested"),
+    "check.requested": (8, lambda around: layout.check_key(CHECK) in around.objects()),
+    "storage.asked": (9, lambda around: layout.storage_report_key(PROJECT) in around.objects()),
+}
+"""Scene that asks, and whether it was answered."""
+
+
+@pytest.mark.parametrize("kind", QUESTIONS)
+def test_a_question_that_was_lost_is_answered(around: tuple[World, str, Any], kind: str) -> None:
+    made, token, start = around
+    scene, is_answered = QUESTIONS[kind]
+    made.restore(start)
+    step = scenes(token)[scene](made)
+    made.pending.extend([step] if step else [])
+    _settle(made, ("validate_repo", kind))
+    assert not is_answered(made)
+    _sweep(made)
+    assert is_answered(made)
+    assert (made.dead, made.state.table.unanswered().rows) == ([], [])
+    rows, objects = made.rows(), made.objects()
+    ask_again(made.state, datetime.now(UTC) + timedelta(days=1))
+    assert (made.rows(), made.objects()) == (rows, objects)
 
 
 @pytest.mark.parametrize(("scene", "shown"), [(2, "running"), (3, "passed")])

@@ -14,11 +14,14 @@ from builders import a_repository
 from faults.world import Step, World
 from unit.web.conftest import event as http_event
 
+from trainyard.model.check import Check
 from trainyard.model.event_name import EventName
 from trainyard.model.notification import Channel, Notification
 from trainyard.model.repository import RepositoryKind, Scope
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import Run
+from trainyard.model.spec import RunSpec
+from trainyard.model.storage import StorageTask
 from trainyard.store import layout
 from trainyard.store.access import issue_token
 from trainyard.store.secrets import host_token_name, notification_secret_name, webhook_secret_name
@@ -26,6 +29,7 @@ from trainyard.store.secrets import host_token_name, notification_secret_name, w
 PROJECT = "demo/lenet5"
 SECRET = "a webhook's secret"
 TOKEN = "host-token"
+CHECK, TASK = "check-1", "inspection-1"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 LOG = "epoch: 1 step: 44, loss is 0.9\nepoch: 2 step: 44, loss is 0.1\n"
 FILES = {
@@ -75,9 +79,27 @@ def scenes(token: str) -> list[Scene]:
         lambda world: _asked(token, "POST", f"/v1/runs/{_newest(world).id}/stop", None),
         lambda world: world.job("FAILED"),
         lambda _: _lfs(token),
+        check,
+        inspection,
         lambda _: Step("sweep", {}),
         World.journal,
     ]
+
+
+def check(world: World) -> None:
+    """A form asks what validation would say, before anything is submitted."""
+    spec = RunSpec.model_validate(_SPEC)
+    world.state.table.create_check(
+        Check(id=CHECK, project=PROJECT, requested_by="demo", spec=spec, requested_at=datetime.now(UTC))
+    )
+    world.drain()
+
+
+def inspection(world: World) -> None:
+    """An owner asks what of the project's files nothing refers to."""
+    task = StorageTask(id=TASK, repository=PROJECT, requested_by="demo", requested_at=datetime.now(UTC))
+    world.state.table.create_storage_task(task)
+    world.drain()
 
 
 def _push(world: World) -> Step:

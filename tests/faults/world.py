@@ -46,6 +46,7 @@ _VARYING = (
     (re.compile(r"run-[0-9a-z]{22}"), "run"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)?"), "time"),
     (re.compile(r'"seconds": ?[\d.]+'), "seconds"),
+    (re.compile(r'"usd": ?[\d.e-]+'), "usd"),
     (re.compile(r"keys/[0-9a-f]{64}"), "keys/key"),
     (re.compile(r"journal/.*"), "journal"),
     (re.compile(r"day=\d{4}-\d\d-\d\d"), "day"),
