@@ -12,7 +12,7 @@ PACKAGE = ROOT / "layers/core/python/trainyard"
 
 # What every room may use: the shared words, and the modules at the package's root that belong to no room.
 GROUND = {"model", "clients"}
-CONTRACTS = {"hosts", "compute"}
+CONTRACTS = {"hosts", "compute", "registries"}
 STAGES = {
     "intake",
     "validation",
@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "store": GROUND,
     "hosts": GROUND,
     "compute": GROUND,
+    "registries": GROUND | {"hosts"},
     "delivery": GROUND,
     **{stage: GROUND | {"store"} | CONTRACTS for stage in STAGES},
     "web": GROUND | {"store"} | CONTRACTS | STAGES,

@@ -87,10 +87,12 @@ class CommitStatus:
 class HostRefusedError(RuntimeError):
     """The host said no for good: the token is wrong, or it does not know the commit. Trying again does not help."""
 
-    def __init__(self, host: str, status: int, answer: str) -> None:
+    def __init__(self, host: str, status: int, answer: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{host} answered {status} {answer[:200]}".rstrip())
         self.status = status
         self.answer = answer
+        self.headers = headers or {}
+        """Names in lower case."""
 
 
 class HostUnavailableError(RuntimeError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -29,6 +29,7 @@ WHOLE_SECONDS = 6.0
 """For one try from its beginning to its end."""
 _LONGEST_PAUSE_SECONDS = 2.0
 _ANSWER_BYTES = 1 << 20
+_REFUSAL_BYTES = 1 << 16
 _REASON_CHARACTERS = 2 << 10
 # Too many requests, or a fault on the other side that may pass.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -110,7 +111,7 @@ def send(
                 return reply
             text = _reason(reply.body, {*secrets, *secrets_of(headers, body, query)}, largest)
             if not _passes(reply):
-                raise HostRefusedError(name, reply.status, text)
+                raise HostRefusedError(name, reply.status, text, reply.headers)
             reason, asked = f"{reply.status} {text[:200]}".strip(), _asked_pause(reply.headers.get("retry-after", ""))
         if asked > _LONGEST_PAUSE_SECONDS:
             # To ask again before that would only lengthen it. The next delivery of the event asks again.
@@ -134,6 +135,31 @@ def _reason(answer: bytes, secrets: Collection[str], largest: int) -> str:
     if len(answer) >= largest:
         most = min(most, max(len(text) - spare, 0))
     return redacted(text, secrets, most)
+@contextmanager
+def opened(url: str, headers: Mapping[str, str], *, query: str = "") -> Iterator[HTTPResponse]:
+    """The answer to one GET, to be read piece by piece by whoever knows how much it may be.
+
+    Each piece has to arrive in time, the whole may take as long as it takes. One try, no redirect.
+
+    Raises:
+        InvalidInput: an address that we do not connect to.
+        HostRefusedError: any other answer than a success; with its headers.
+        OSError, HTTPException: no answer, also while it is read.
+    """
+    parts = urlsplit(url)
+    _check_headers(parts.hostname or "", headers)
+    connection = _connection(parts, destination(url, "address"))
+    try:
+        target = (parts.path or "/") + (f"?{query}" if query else "")
+        connection.request("GET", target, headers={"User-Agent": "trainyard", **headers})
+        response = connection.getresponse()
+        if response.status >= 300:
+            answered = {name.lower(): value for name, value in response.getheaders()}
+            reason = _reason(response.read(_REFUSAL_BYTES), secrets_of(headers, b"", query), _REFUSAL_BYTES)
+            raise HostRefusedError(parts.hostname or "", response.status, reason, answered)
+        yield response
+    finally:
+        connection.close()
 
 
 def _passes(reply: Reply) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainyard.model.text import Text
+
+if TYPE_CHECKING:
+    from trainyard.model.spec import RunSpec
 
 
 class Accelerator(StrEnum):
@@ -116,6 +119,21 @@ class Catalogue(BaseModel):
 
     def flavor(self, name: str) -> Flavor | None:
         return next((entry for entry in self.flavors if entry.name == name), None)
+
+    def ground(self, spec: RunSpec) -> Framework | None:
+        """The framework that a run stands on; where it brings its own image, what that is to everybody else."""
+        return OWN_IMAGE if spec.image else self.framework(spec.framework)
+
+
+OWN_IMAGE = Framework(
+    name="image",
+    title=Text(en="An image of your own", zh="自定义镜像"),
+    version="",
+    accelerator=Accelerator.NONE,
+    # Nobody but the image knows.
+    python="",
+    job_definition="image",
+)
 
 
 @cache

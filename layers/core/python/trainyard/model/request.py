@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from trainyard.model.image import PinnedImage
 from trainyard.model.repository import Sha
 from trainyard.model.spec import MAX_CHILDREN, RunSpec, Scalar
 
@@ -84,6 +85,8 @@ class RunRequest(BaseModel):
     inputs: list[PinnedInput] = []
     evaluation_inputs: list[PinnedInput] = []
     """For the evaluation script, pinned together with the others: a later test set would judge another run."""
+    image: PinnedImage | None = None
+    """For a run with an image of the user's own."""
     children: Annotated[list[dict[str, Scalar]], Field(max_length=MAX_CHILDREN)] = []
     """For a sweep, by index: the hyperparameters that a child has besides, or in place of, those of `spec`."""
 

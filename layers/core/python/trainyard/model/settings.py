@@ -24,6 +24,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "oidc_email_domains": _listed,
     "oidc_groups": _listed,
     "smn_certificates": _listed,
+    "allowed_image_registries": _listed,
 }
 
 
@@ -54,6 +55,10 @@ class Settings(BaseModel):
     requests_per_minute: int = Field(0, ge=0, description="Requests to the API for each caller; 0: unlimited.")
     input_objects: list[str] = Field(
         [], description="ARNs of S3 objects that every run may use as inputs, `/*` at the end, separated by commas."
+    )
+    allowed_image_registries: list[str] = Field(
+        [],
+        description="HOST or HOST/PREFIX of registries whose images runs may name, separated by commas.",
     )
     signing_key: str = Field("", description="KMS key that signs bundles; empty: a key among the secrets.")
     notification_topics: list[str] = Field(

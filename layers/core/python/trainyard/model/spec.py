@@ -18,11 +18,13 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from trainyard.model.ids import is_run_id
+from trainyard.model.image import ImageReference
 from trainyard.model.installation import timeout_if_none_is_said
 from trainyard.model.repository import FULL_NAME, FullName
 
@@ -233,7 +235,14 @@ class RunSpec(BaseModel):
     boot_file: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
         description="The Python file to run, relative to code_dir."
     )
-    framework: str = Field(description="A framework's name in the catalogue.")
+    image: str = Field(
+        "",
+        description="In place of a framework: a container image of your own, REGISTRY/NAME:TAG or "
+        "REGISTRY/NAME@DIGEST, from a registry that the operator allows. The script is run by its python3.",
+    )
+    framework: str = Field(
+        "", validate_default=True, description="A framework's name in the catalogue; without one, name an image."
+    )
     flavor: str = Field(description="A flavor's name in the catalogue.")
     inputs: dict[str, Input] = Field({}, description="Argument name to where its files come from.")
     hyperparameters: dict[str, Hyperparameter] = Field(
@@ -273,6 +282,19 @@ class RunSpec(BaseModel):
     @classmethod
     def _is_python_inside(cls, path: str) -> str:
         return python_path(path, "boot file")
+
+    @field_validator("image")
+    @classmethod
+    def _names_an_image(cls, image: str) -> str:
+        return str(ImageReference.parse(image)) if image else ""
+
+    @field_validator("framework")
+    @classmethod
+    def _one_ground(cls, framework: str, info: ValidationInfo) -> str:
+        image = info.data.get("image")  # None: what was written there is told already
+        if image is not None and bool(image) == bool(framework):
+            raise ValueError("name either a framework or an image")
+        return framework
 
     @field_validator("timeout")
     @classmethod
@@ -323,6 +345,11 @@ class RunSpec(BaseModel):
         if self.nodes > 1 and self.machines is not Machines.ON_DEMAND:
             raise ValueError("several nodes are on-demand machines: AWS Batch takes no others together")
         return self
+
+    @property
+    def ground(self) -> str:
+        """What the script stands on: the framework's name, or the image."""
+        return self.framework or self.image
 
     @property
     def trainings(self) -> int:

@@ -25,6 +25,7 @@ def run_file_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:
             "description": run[key]["description"],
             "anyOf": [{"const": entry.name, "title": entry.title.en} for entry in usable],
         }
+    schema["$defs"]["RunSpec"]["oneOf"] = [{"required": [ground]} for ground in ("framework", "image")]
     short = [{"const": "push"}, {"const": ["push"]}]
     run["on"] = {"description": run["on"]["description"], "anyOf": [*short, {"$ref": run["on"]["$ref"]}]}
     schema["patternProperties"] = {"^x-": {"description": "Free: for what anchors share."}}

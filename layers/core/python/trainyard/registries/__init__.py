@@ -1,0 +1,1 @@
+"""Where container images lie, behind one contract."""

@@ -1,0 +1,181 @@
+"""What every registry must do, held against a registry that keeps the distribution API and one that answers as ECR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import boto3
+import pytest
+from registry_fake import ACCOUNT, FakeRegistry, digest_of, layer, registry_fake
+
+from trainyard.hosts.contract import HostUnavailableError
+from trainyard.model.errors import InvalidInput
+from trainyard.model.settings import Settings
+from trainyard.registries.contract import OCI_INDEX, ImageMissingError, Registry
+from trainyard.registries.ecr import EcrHost, EcrRegistry, ecr_host
+from trainyard.registries.oci import OciRegistry
+from trainyard.registries.registry import registry
+
+LAYER = layer({"etc/hello": b"hello"})
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRegistry]:
+    for place in ("trainyard.hosts.addresses.settings", "trainyard.registries.oci.settings"):
+        monkeypatch.setattr(place, lambda: Settings(allow_loopback_http=True))
+    monkeypatch.setattr("trainyard.hosts.requests._pause", lambda *_: 0.0)
+    with registry_fake() as fake:
+        yield fake
+
+
+@dataclass
+class Here:
+    fake: FakeRegistry
+    registry: Registry
+
+
+@pytest.fixture(params=["oci", "ecr"])
+def here(request: pytest.FixtureRequest, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> Here:
+    if request.param == "oci":
+        return Here(fake, OciRegistry(fake.host))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    client = boto3.client("ecr", endpoint_url=f"http://{fake.host}", region_name="us-east-1")
+    return Here(fake, EcrRegistry(EcrHost(ACCOUNT, "us-east-1"), client))
+
+
+def test_a_tag_and_its_digest_are_one_manifest(here: Here) -> None:
+    digest = here.fake.push("team/train", "v1", [LAYER])
+    by_tag = here.registry.manifest("team/train", "v1")
+    assert (by_tag.digest, by_tag.kind) == (digest, OCI_INDEX)
+    assert here.registry.manifest("team/train", digest) == by_tag
+
+
+def test_a_tag_that_moves_is_what_it_is_now(here: Here) -> None:
+    first = here.fake.push("team/train", "latest", [LAYER])
+    second = here.fake.push("team/train", "latest", [LAYER, LAYER])
+    assert here.registry.manifest("team/train", "latest").digest == second != first
+    assert here.registry.manifest("team/train", first).digest == first
+
+
+def test_contents_are_read_wherever_they_lie(here: Here) -> None:
+    here.fake.push("team/train", "v1", [LAYER])
+    for here.fake.redirects in (True, False):
+        with here.registry.blob("team/train", digest_of(LAYER)) as content:
+            pieces = list(iter(lambda: content.read(10), b""))
+        assert b"".join(pieces) == LAYER
+
+
+def test_what_is_not_there_or_not_ours(here: Here) -> None:
+    here.fake.push("team/train", "v1", [LAYER])
+    here.fake.push("team/secret", "v1", [LAYER])
+    here.fake.private.add("team/secret")
+    for name, reference in (("team/train", "v2"), ("team/other", "v1"), ("team/secret", "v1"),
+                            ("team/train", "sha256:" + "0" * 64)):  # fmt: skip
+        with pytest.raises(ImageMissingError):
+            here.registry.manifest(name, reference)
+    with pytest.raises(ImageMissingError), here.registry.blob("team/train", "sha256:" + "0" * 64):
+        pass
+
+
+def test_another_content_under_a_digest_is_noticed(here: Here) -> None:
+    digest = here.fake.push("team/train", "v1", [LAYER])
+    here.fake.contents[digest] += b" "
+    with pytest.raises(HostUnavailableError, match="for sha256"):
+        here.registry.manifest("team/train", digest)
+
+
+def test_a_registry_that_is_away_for_a_moment(fake: FakeRegistry) -> None:
+    digest = fake.push("team/train", "v1", [LAYER])
+    fake.fails = [503, 502]
+    assert OciRegistry(fake.host).manifest("team/train", "v1").digest == digest
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_one_that_stays_away_is_asked_again_later(fake: FakeRegistry, status: int) -> None:
+    fake.push("team/train", "v1", [LAYER])
+    asked = OciRegistry(fake.host)
+    fake.fails = [status] * 3
+    with pytest.raises(HostUnavailableError):
+        asked.manifest("team/train", "v1")
+    fake.fails = [status]
+    with pytest.raises(HostUnavailableError), asked.blob("team/train", digest_of(LAYER)):
+        pass
+    fake.fails = []
+    with pytest.raises(HostUnavailableError):
+        OciRegistry("127.0.0.1:1").manifest("team/train", "v1")
+
+
+def test_a_token_that_ran_out_is_renewed(fake: FakeRegistry) -> None:
+    fake.push("team/train", "v1", [LAYER])
+    asked = OciRegistry(fake.host)
+    asked.manifest("team/train", "v1")
+    fake._tokens.clear()
+    with asked.blob("team/train", digest_of(LAYER)) as content:
+        assert content.read(len(LAYER)) == LAYER
+    fake._tokens.clear()
+    assert asked.manifest("team/train", "v1").kind == OCI_INDEX
+
+
+def test_the_token_goes_to_the_registry_alone(fake: FakeRegistry) -> None:
+    fake.push("team/train", "v1", [LAYER])
+    with OciRegistry(fake.host).blob("team/train", digest_of(LAYER)) as content:
+        content.read(1)
+    told = {path.partition("?")[0]: headers.get("authorization", "") for _, path, headers in fake.received}
+    assert told[f"/v2/team/train/blobs/{digest_of(LAYER)}"].startswith("Bearer ")
+    assert told[f"/elsewhere/{digest_of(LAYER)}"] == told["/token"] == ""
+
+
+@pytest.mark.parametrize("address", ["http://169.254.169.254/token", "https://10.0.0.1/", "file:///etc/passwd", "x"])
+def test_no_challenge_or_redirect_leads_into_a_house(
+    fake: FakeRegistry, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.push("team/train", "v1", [LAYER])
+    fake.realm = address
+    with pytest.raises((InvalidInput, ImageMissingError)):
+        OciRegistry(fake.host).manifest("team/train", "v1")
+    fake.realm, fake.wants_token = "", False
+    real = fake.answer
+
+    def astray(*asked: object) -> tuple[int, dict[str, str], bytes]:
+        status, headers, body = real(*asked)  # type: ignore[arg-type]
+        return status, {**headers, "Location": address} if status == 307 else headers, body
+
+    monkeypatch.setattr(fake, "answer", astray)
+    with pytest.raises((InvalidInput, ImageMissingError)):  # noqa: SIM117
+        with OciRegistry(fake.host).blob("team/train", digest_of(LAYER)):
+            pass
+
+
+def test_redirects_without_end_end(fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fake, "answer", lambda *_: (307, {"Location": "/v2/again"}, b""))
+    with pytest.raises(ImageMissingError), OciRegistry(fake.host).blob("team/train", digest_of(LAYER)):
+        pass
+
+
+@pytest.mark.parametrize(
+    "challenge", ["", 'Basic realm="x"', "Bearer", 'Bearer service="x"', 'Bearer realm=""', "Bearer realm=http://x"]
+)
+def test_a_challenge_that_tells_nothing(fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch, challenge: str) -> None:
+    monkeypatch.setattr(fake, "answer", lambda *_: (401, {"WWW-Authenticate": challenge}, b""))
+    with pytest.raises(ImageMissingError):
+        OciRegistry(fake.host).manifest("team/train", "v1")
+
+
+def test_a_manifest_that_is_larger_than_any(fake: FakeRegistry) -> None:
+    digest = fake.push("team/train", "v1", [LAYER])
+    fake.contents[digest] = b"{" * ((4 << 20) + 9)
+    with pytest.raises(ImageMissingError):
+        OciRegistry(fake.host).manifest("team/train", "v1")
+
+
+def test_which_registry_a_name_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert isinstance(registry("123456789012.dkr.ecr.eu-west-1.amazonaws.com"), EcrRegistry)
+    assert ecr_host("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn") == EcrHost("123456789012", "cn-north-1")
+    for other in ("ghcr.io", "evil.example", "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example"):
+        assert isinstance(registry(other), OciRegistry)
+    hub = OciRegistry("docker.io")
+    assert hub._place("python") == "https://registry-1.docker.io/v2/library/python"
+    assert hub._place("pytorch/pytorch") == "https://registry-1.docker.io/v2/pytorch/pytorch"
