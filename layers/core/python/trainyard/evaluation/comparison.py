@@ -131,7 +131,7 @@ def _parameters(run: Run) -> dict[str, str]:
 def _environment(run: Run) -> dict[str, str]:
     if run.spec is None:
         return {}
-    return {"framework": run.spec.framework, "flavor": run.spec.flavor, **run.spec.env}
+    return {"framework": run.spec.ground, "flavor": run.spec.flavor, **run.spec.env}
 
 
 def _pinned(one: PinnedInput) -> str:

@@ -123,6 +123,7 @@ def _store_request(state: State, run: Run, script: Run, spec: RunSpec) -> None:
         spec=spec,
         code_key=layout.code_key(script.id),
         inputs=[_outputs_as_input(state, run), *former.evaluation_inputs],
+        image=former.image,
     )
     state.objects.put(layout.request_key(script.id), request.model_dump_json().encode(), "application/json")
 

@@ -73,6 +73,8 @@ class Bundle(_Part):
     finished_at: datetime
     code: Code
     framework: str | None
+    image: str | None = None
+    """An image of the user's own, with its digest, in place of a framework."""
     flavor: str | None
     parameters: dict[str, Hyperparameter]
     environment: dict[str, str]

@@ -138,7 +138,7 @@ def _job_of(run: Run, flavor: Flavor, backend: ComputeBackend) -> Job | None:
 
 def _choice(run: Run, catalogue: Catalogue) -> tuple[Framework, Flavor]:
     assert run.spec is not None, "only a run with a spec is admitted"
-    framework, flavor = catalogue.framework(run.spec.framework), catalogue.flavor(run.spec.flavor)
+    framework, flavor = catalogue.ground(run.spec), catalogue.flavor(run.spec.flavor)
     assert framework is not None, "validation admits only frameworks of the catalogue"
     assert flavor is not None, "validation admits only flavors of the catalogue"
     return framework, flavor

@@ -84,7 +84,7 @@ def heard(state: State, status: JobStatus, backends: Backends, at: datetime | No
 
 
 def _backend_of(run: Run) -> str:
-    framework = load_catalogue().framework(run.spec.framework) if run.spec is not None else None
+    framework = load_catalogue().ground(run.spec) if run.spec is not None else None
     return run.job.backend if run.job is not None else framework.backend if framework is not None else ""
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from trainyard.model.finding import Finding, FindingCount
+from trainyard.model.image import PinnedImage
 from trainyard.model.money import Estimate
 from trainyard.model.request import PinnedInput, RunRequest
 from trainyard.model.settings import settings
@@ -35,6 +36,7 @@ class Decision:
     findings: list[Finding]
     spec: RunSpec | None = None
     inputs: Sequence[PinnedInput] = ()
+    image: PinnedImage | None = None
 
     @property
     def count(self) -> FindingCount:
@@ -89,6 +91,7 @@ def store_decision(state: State, run_id: str, project: str, decision: Decision, 
             tree=code.tree,
             spec=decision.spec,
             code_key=layout.code_key(run_id),
+            image=decision.image,
             children=decision.spec.combinations(),
             inputs=[one for one in decision.inputs if one.stage == "training"],
             evaluation_inputs=[one for one in decision.inputs if one.stage == "evaluation"],

@@ -22,6 +22,7 @@ def answer_check(state: State, check_id: str) -> CheckAnswer | None:
 
     Raises:
         RemoteUnavailableError: the git host did not answer; deliver the event again.
+        HostUnavailableError: the same of an image's registry.
     """
     check = state.table.check(check_id)
     if check is None:

@@ -18,6 +18,7 @@ from trainyard.validation.checkout import Fetched, Unavailable, fetched_reposito
 from trainyard.validation.decision import Decision, Price, price_of, store_decision
 from trainyard.validation.engine import CheckedCommit, check_commit, check_run
 from trainyard.validation.fetch import fetch_history
+from trainyard.validation.image import pin_image
 from trainyard.validation.inputs import pin_inputs
 from trainyard.validation.listing import store_listing
 from trainyard.validation.rules.fetching import CommitUnavailable
@@ -39,6 +40,7 @@ def validate_push(state: State, push_id: str, clock: Callable[[], float] = time.
 
     Raises:
         RemoteUnavailableError: the git host did not answer; deliver the event again.
+        HostUnavailableError: the same of an image's registry.
     """
     ends_at = clock() + CHECK_SECONDS
     push = state.table.push(push_id)
@@ -93,12 +95,13 @@ def _started(push: Push, fetched: Fetched, checked: CheckedCommit) -> list[str]:
 
 
 def _decision(state: State, repository: Repository, fetched: Fetched, checked: CheckedCommit, name: str) -> Decision:
-    spec = checked.run_file.runs[name]
     view = RunView.of_file(fetched.snapshot, name, checked.run_file)
     # Nobody but the owner answers for a push: the pusher's name is only what a webhook says.
     pinning = pin_inputs(state, view, repository.owner)
-    findings = [*checked.findings, *check_run(view.with_inputs(pinning.inputs)), *pinning.findings]
-    return Decision(name, findings, spec, pinning.inputs)
+    ground = pin_image(view)
+    found = check_run(view.with_inputs(pinning.inputs))
+    findings = [*checked.findings, *found, *pinning.findings, *ground.findings]
+    return Decision(name, findings, ground.spec, pinning.inputs, ground.image)
 
 
 def _record(

@@ -11,6 +11,7 @@ from trainyard.store import State
 from trainyard.validation.checkout import Fetched, Unavailable, fetched_repository
 from trainyard.validation.decision import Decision, price_of, store_decision
 from trainyard.validation.engine import check_repository, check_run
+from trainyard.validation.image import pin_image
 from trainyard.validation.inputs import as_pinned_before, pin_inputs
 from trainyard.validation.listing import store_listing
 from trainyard.validation.rules.fetching import CommitUnavailable
@@ -26,6 +27,7 @@ def validate_run(state: State, run_id: str) -> Run | None:
 
     Raises:
         RemoteUnavailableError: the git host did not answer; deliver the event again.
+        HostUnavailableError: the same of an image's registry.
     """
     run = state.table.run(run_id)
     if run is None or run.state is not RunState.REQUESTED:
@@ -45,8 +47,9 @@ def check_request(state: State, snapshot: Snapshot, name: str, spec: RunSpec, as
     """What is to be said of a run of `user` on that commit. `asked`: `spec` with the inputs that are to be pinned."""
     pinning = pin_inputs(state, RunView.of_request(snapshot, name, asked), user)
     view = RunView.of_request(snapshot, name, spec, pinning.inputs)
-    findings = [*check_repository(snapshot), *check_run(view), *pinning.findings]
-    return Decision(name, findings, spec, pinning.inputs)
+    ground = pin_image(view)
+    findings = [*check_repository(snapshot), *check_run(view), *pinning.findings, *ground.findings]
+    return Decision(name, findings, ground.spec, pinning.inputs, ground.image)
 
 
 def _check(state: State, run: Run, spec: RunSpec, fetched: Fetched) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -102,6 +103,9 @@ class RunView:
     @property
     def python(self) -> str:
         """The version that the image runs, such as `3.11`."""
+        if self.spec.image:
+            # Nobody but the image knows. What this Python reads is taken for right.
+            return f"{sys.version_info.major}.{sys.version_info.minor}"
         return self.framework.python if self.framework is not None else "3.11"
 
     @cached_property
@@ -116,5 +120,6 @@ class RunView:
 
     @cached_property
     def requirements(self) -> RequirementsFile:
-        """Beside the boot file; without lines where there is none."""
-        return read_requirements(self.requirements_path, self.snapshot.text(self.requirements_path) or "")
+        """Beside the boot file; without lines where there is none, or nobody installs them."""
+        text = None if self.spec.image else self.snapshot.text(self.requirements_path)
+        return read_requirements(self.requirements_path, text or "")

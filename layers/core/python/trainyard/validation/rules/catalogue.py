@@ -37,6 +37,8 @@ class UnknownFramework(RunRule):
     passing = (Example(), _with("framework: mindspore-cpu", "framework: python-cpu"))
 
     def check(self, view: RunView) -> Iterator[Finding]:
+        if view.spec.image:
+            return
         name, framework = view.spec.framework[:80], view.framework
         usable = [entry.name for entry in view.catalogue.frameworks if not entry.retired]
         place = view.place("framework")
@@ -46,14 +48,14 @@ class UnknownFramework(RunRule):
             yield self.finding(
                 place,
                 Text(en=f"There is no framework `{name}`.", zh=f"没有名为 `{name}` 的框架。"),
-                _choose(meant, usable),
+                choose(meant, usable),
             )
         elif framework.retired:
             note = framework.note or Text(en="It was retired.", zh="已停用。")
             yield self.finding(
                 place,
                 Text(en=f"`{name}` cannot be chosen any more. {note.en}", zh=f"`{name}` 已不能选择。{note.zh}"),
-                _choose(framework.replaced_by, usable),
+                choose(framework.replaced_by, usable),
             )
 
 
@@ -83,12 +85,12 @@ class UnknownFlavor(RunRule):
         name = view.spec.flavor[:80]
         if flavor is not None and not flavor.retired:
             if (why := missing(flavor)) is not None:
-                yield self.finding(view.place("flavor"), why, _choose(None, usable))
+                yield self.finding(view.place("flavor"), why, choose(None, usable))
             return
         yield self.finding(
             view.place("flavor"),
             Text(en=f"There is no flavor `{name}`.", zh=f"没有名为 `{name}` 的规格。"),
-            _choose(nearest(name, usable), usable),
+            choose(nearest(name, usable), usable),
         )
 
 
@@ -107,11 +109,7 @@ class FlavorMisfit(RunRule):
         framework, flavor = view.framework, view.flavor
         if framework is None or flavor is None or framework.accelerator is flavor.accelerator:
             return
-        fitting = [
-            entry.name
-            for entry in view.catalogue.flavors
-            if entry.accelerator is framework.accelerator and not entry.retired and not missing(entry)
-        ]
+        fitting = usable_flavors(view, framework.accelerator)
         needs_en = "no accelerator" if framework.accelerator is Accelerator.NONE else framework.accelerator.value
         needs_zh = (
             "不需要加速卡" if framework.accelerator is Accelerator.NONE else f"需要 {framework.accelerator.value}"
@@ -122,11 +120,21 @@ class FlavorMisfit(RunRule):
                 en=f"`{framework.name}` uses {needs_en}, but `{flavor.name}` has {flavor.accelerator.value}.",
                 zh=f"`{framework.name}` {needs_zh}，而 `{flavor.name}` 配备的是 {flavor.accelerator.value}。",
             ),
-            _choose(None, fitting),
+            choose(None, fitting),
         )
 
 
-def _choose(meant: str | None, usable: list[str]) -> Text:
+def usable_flavors(view: RunView, accelerator: Accelerator) -> list[str]:
+    """Names of the flavors with that accelerator that this installation has."""
+    return [
+        entry.name
+        for entry in view.catalogue.flavors
+        if entry.accelerator is accelerator and not entry.retired and not missing(entry)
+    ]
+
+
+def choose(meant: str | None, usable: list[str]) -> Text:
+    """What to write instead: the name that was probably meant, or one of those that there are."""
     if meant:
         return Text(en=f"Write `{meant}`.", zh=f"请改为 `{meant}`。")
     listed = ", ".join(usable) or "-"

@@ -57,7 +57,7 @@ class RequirementsName(RunRule):
     )
 
     def check(self, view: RunView) -> Iterator[Finding]:
-        if view.requirements_path in view.snapshot.entries or view.boot is None:
+        if view.spec.image or view.requirements_path in view.snapshot.entries or view.boot is None:
             return
         found = self._meant(view)
         if found is None:
