@@ -42,7 +42,7 @@ def layer(files: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
                 members.addfile(content)
                 continue
             member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o644
+            member.size, member.mode = len(content), 0o755 if name.startswith(("usr/bin/", "usr/lib64/ld-")) else 0o644
             members.addfile(member, io.BytesIO(content))
     return gzip.compress(raw.getvalue(), 1, mtime=0)
 

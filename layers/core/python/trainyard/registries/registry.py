@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from trainyard.clients import make_client
 from trainyard.registries.contract import Registry
 from trainyard.registries.ecr import EcrRegistry, ecr_host
 from trainyard.registries.oci import OciRegistry
 
+if TYPE_CHECKING:
+    from boto3 import Session
 
-def registry(host: str) -> Registry:
-    """The registry at `host[:port]`."""
+
+def registry(host: str, session: Session | None = None) -> Registry:
+    """The registry at `host[:port]`. `session`: with rights in AWS that are not the process's own."""
     ours = ecr_host(host)
-    if ours is None:
-        return OciRegistry(host)
-    from trainyard.clients import client
-
-    return EcrRegistry(ours, client("ecr", region=ours.region))
+    return OciRegistry(host) if ours is None else EcrRegistry(ours, make_client("ecr", ours.region, session=session))

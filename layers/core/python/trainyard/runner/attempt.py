@@ -15,11 +15,13 @@ from trainyard.model.catalogue import Framework, load_catalogue
 from trainyard.model.request import RunRequest
 from trainyard.model.result import AttemptResult, Ending, OutputFile
 from trainyard.model.text import Text
+from trainyard.registries.registry import registry
 from trainyard.runner import code, reasons, script
 from trainyard.runner.environment import Environment, Environments
 from trainyard.runner.errors import SetupError, StopRequestedError
 from trainyard.runner.fence import claim
 from trainyard.runner.hardware import machine
+from trainyard.runner.image import Images, Registries
 from trainyard.runner.inputs import ContentCache, stage_inputs
 from trainyard.runner.isolation import Access, Jail
 from trainyard.runner.job import Job
@@ -43,7 +45,9 @@ _LOG_SECONDS_AFTER_STOP = 15.0
 _STORE_TRIES = 4
 
 
-def run_attempt(objects: Objects, job: Job, stop: Stop, outer: Mapping[str, str]) -> int:
+def run_attempt(
+    objects: Objects, job: Job, stop: Stop, outer: Mapping[str, str], registries: Registries = registry
+) -> int:
     """Run the attempt and store its result; returns the runner's exit code.
 
     0 where the script succeeded, or where another job has this attempt. The result is written whatever happens.
@@ -53,10 +57,11 @@ def run_attempt(objects: Objects, job: Job, stop: Stop, outer: Mapping[str, str]
     with Workspace(job.cache) as workspace, script_user(job.cache) as user:
         log = LogShipper(objects, job.place, job.attempt, workspace.spool)
         jail = Jail(job.policy, workspace.view, user)
-        with Environments(job.cache, outer, jail) as environments:
-            attempt = Attempt(objects, job, stop, outer, workspace, environments, jail, log)
+        with Environments(job.cache, outer, jail) as environments, Images(job.cache, registries) as images:
+            attempt = Attempt(objects, job, stop, outer, workspace, environments, images, jail, log)
             attempt.run()
             environments.evict()
+            images.evict()
         log.close(_LOG_SECONDS_AFTER_STOP if stop.requested else _LOG_SECONDS)
         result = attempt.result(log.written)
         key = layout.result_key(job.place, job.attempt)
@@ -75,11 +80,13 @@ class Attempt:
         outer: Mapping[str, str],
         workspace: Workspace,
         environments: Environments,
+        images: Images,
         jail: Jail,
         log: LogShipper,
     ) -> None:
         self._objects, self._job, self._stop, self._outer = objects, job, stop, outer
-        self._workspace, self._environments, self._jail, self._log = workspace, environments, jail, log
+        self._workspace, self._environments, self._images = workspace, environments, images
+        self._jail, self._log = jail, log
         self._output = Output(objects, workspace.output, layout.output_prefix(job.place))
         self._stopwatch = Stopwatch()
         self.exit_code = reasons.EXIT_SETUP_FAILED
@@ -128,7 +135,6 @@ class Attempt:
 
     def _prepare(self, request: RunRequest) -> script.Script:
         """Code first, which is small and says what to install; then packages and inputs at the same time."""
-        framework = _framework(request)
         with self._stopwatch.stage("code"):
             code.stage_code(self._objects, request.code_key, self._workspace.code, self._stop)
             boot_file = script.boot_file(request, self._workspace.code)
@@ -136,7 +142,7 @@ class Attempt:
             abandon = Stop(self._stop)
             inputs = pool.submit(self._stage_inputs, request, abandon)
             try:
-                environment = self._open_environment(boot_file, framework)
+                environment = self._open_environment(request, boot_file)
             except BaseException:
                 abandon.request()
                 raise
@@ -155,16 +161,22 @@ class Attempt:
     def _script(self, request: RunRequest, environment: Environment, inputs: dict[str, Path]) -> script.Script:
         workspace, policy = self._workspace, self._job.policy
         arguments = script.arguments(request, inputs, workspace)
+        system = environment.variables if environment.system else script.variables_of(self._outer)
         return script.Script(
             command=script.command(request, self._job, environment.python, arguments),
             folder=workspace.code / request.spec.code_dir,
-            environment=script.environment(request, self._job.attempt, environment.python, workspace, self._outer),
+            environment=script.environment(request, self._job.attempt, environment.python, workspace, system),
             timeout=request.spec.timeout.total_seconds(),
             stop_grace=self._job.stop_grace,
             needs_loopback=script.processes(request) > 1,
             needs_network=self._job.nodes > 1,
             jail=self._jail,
-            access=Access([workspace.inputs, *environment.folders], workspace.writable, temporary=workspace.temporary),
+            access=Access(
+                [workspace.inputs, *environment.folders],
+                workspace.writable,
+                temporary=workspace.temporary,
+                system=environment.system,
+            ),
             disk_bytes=disk_limit(workspace.root, policy.max_disk_bytes),
             memory_bytes=memory_limit(policy.max_memory_bytes or _memory_of_flavor(request)),
         )
@@ -177,9 +189,12 @@ class Attempt:
             cache = ContentCache(self._job.cache / "content")
             return stage_inputs(self._objects, cache, request.inputs, self._workspace.inputs, stop)
 
-    def _open_environment(self, boot_file: Path, framework: Framework) -> Environment:
-        requirements = Requirements.read(boot_file.with_name(REQUIREMENTS_FILE))
+    def _open_environment(self, request: RunRequest, boot_file: Path) -> Environment:
         with self._stopwatch.stage("environment"):
+            if request.image is not None:
+                return self._images.open(request.image, self._stop, self._log.say)
+            framework = _framework(request)
+            requirements = Requirements.read(boot_file.with_name(REQUIREMENTS_FILE))
             return self._environments.open(
                 requirements,
                 framework.python,

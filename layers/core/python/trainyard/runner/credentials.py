@@ -6,10 +6,16 @@ import json
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from trainyard.clients import make_client
+from trainyard.registries.registry import registry
+from trainyard.runner.image import Registries
 from trainyard.runner.job import Job
 from trainyard.store.objects import Objects
+
+if TYPE_CHECKING:
+    from boto3 import Session
 
 _TRIES = 6
 _TIMEOUT_SECONDS = 30.0
@@ -17,18 +23,16 @@ _TIMEOUT_SECONDS = 30.0
 _FINAL = (400, 401, 403, 404, 409)
 
 
-def objects_of(job: Job) -> Objects:
-    """The bucket as this job may use it. A job without a token has its credentials from its surroundings, as in tests.
+def session_of(job: Job) -> Session | None:
+    """What this job may do in AWS. None for a job without a token: it has its credentials from its surroundings.
 
     Raises URLError where the API gives none: then there is nowhere to store anything.
     """
     if not job.token:
-        return Objects(job.bucket)
+        return None
     import boto3
     from botocore.credentials import RefreshableCredentials
     from botocore.session import get_session
-
-    from trainyard.clients import make_client
 
     def ask() -> dict[str, str]:
         return _ask(job)
@@ -38,7 +42,17 @@ def objects_of(job: Job) -> Objects:
     own._credentials = RefreshableCredentials.create_from_metadata(  # noqa: SLF001
         ask(), refresh_using=ask, method="trainyard"
     )
-    return Objects(job.bucket, make_client("s3", session=boto3.Session(botocore_session=own)))
+    return boto3.Session(botocore_session=own)
+
+
+def objects_of(job: Job, session: Session | None) -> Objects:
+    """The bucket as this job may use it."""
+    return Objects(job.bucket, make_client("s3", session=session) if session else None)
+
+
+def registries_of(session: Session | None) -> Registries:
+    """The registries as this job may use them."""
+    return lambda host: registry(host, session)
 
 
 def _ask(job: Job) -> dict[str, str]:

@@ -53,6 +53,8 @@ class Access:
     writable: list[Path] = field(default_factory=list)
     temporary: Path | None = None
     """What it sees as /tmp."""
+    system: Path | None = None
+    """The folder of an image that it sees as the system, in place of this machine's."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,15 @@ class Jail:
             writable=[str(path) for path in access.writable],
             temporary=str(access.temporary) if access.temporary else None,
             shared_memory_bytes=shared_memory_bytes,
-            required=list(PROTECTIONS) if self.policy.required else [],
+            system=str(access.system) if access.system else None,
+            # Without a root of its own a script would see this machine in place of its image.
+            required=list(PROTECTIONS) if self.policy.required else ["files"] if access.system else [],
         )
         launched, report = _enter(plan, output, errors)
         started = Started(launched, report.given, report.problems)
-        if plan.required and started.missing:
+        if set(plan.required) & set(started.missing):
             launched.wait(_REPORT_SECONDS)
-            raise _not_isolated(started)
+            raise SetupError(NO_SYSTEM) if access.system and "files" in started.missing else _not_isolated(started)
         return started
 
     def end(self, started: Started, grace: float, before: set[int]) -> None:
@@ -189,6 +193,13 @@ def _all_of(descriptor: int) -> bytes:
             break
         said += piece
     return said
+
+
+NO_SYSTEM = Text(
+    en="This machine cannot show a script an image of its own: that takes Linux, and root or user namespaces. Choose a "
+    "framework, or ask the operator.",
+    zh="该机器无法为脚本提供自定义镜像：需要 Linux，以及 root 权限或用户命名空间。请选择目录中的框架，或联系管理员。",
+)
 
 
 def _not_isolated(started: Started) -> SetupError:

@@ -50,7 +50,16 @@ class KeptFolders(AbstractContextManager["KeptFolders"]):
     def open(self, key: str, stop: Stop, make: Make) -> KeptFolder:
         """The folder of that key, made if it is not there. SetupError, StopRequestedError, and those of `make`."""
         home = self._folder / key
-        lock = self._in_use.enter_context((self._folder / f"{key}.lock").open("a"))
+        with ExitStack() as unless_it_fails:
+            lock = unless_it_fails.enter_context((self._folder / f"{key}.lock").open("a"))
+            cached = self._made(home, lock, stop, make)
+            self._in_use.push(unless_it_fails.pop_all())
+        record = home / _RECORD
+        os.utime(record)
+        return KeptFolder(home, json.loads(record.read_text()), cached)
+
+    def _made(self, home: Path, lock: IO[str], stop: Stop, make: Make) -> bool:
+        """See that it is there, and hold it. Returns whether it was there already."""
         self._take(lock, fcntl.LOCK_SH, stop)
         cached = self._is_whole(home)
         if not cached:
@@ -60,9 +69,7 @@ class KeptFolders(AbstractContextManager["KeptFolders"]):
             if not cached:
                 self._make(home, make)
             self._take(lock, fcntl.LOCK_SH, stop)
-        record = home / _RECORD
-        os.utime(record)
-        return KeptFolder(home, json.loads(record.read_text()), cached)
+        return cached
 
     def evict(self, max_bytes: int, max_unused: float = MAX_UNUSED_SECONDS) -> None:
         """Remove what was not used for long, and the longest unused while all together are too large."""

@@ -108,15 +108,17 @@ def processes(request: RunRequest) -> int:
 
 
 def environment(
-    request: RunRequest, attempt: int, python: Path, workspace: Workspace, outer: Mapping[str, str]
+    request: RunRequest, attempt: int, python: Path, workspace: Workspace, system: Mapping[str, str]
 ) -> dict[str, str]:
-    """All that the script sees of the environment: no credentials, nothing of the runner's own."""
-    passed_on = {name: value for name, value in outer.items() if name.startswith(_PASSED_ON)}
+    """All that the script sees of the environment: no credentials, nothing of the runner's own.
+
+    `system`: what the image sets for its programs, `variables_of` it where it is ours.
+    """
     return {
-        **passed_on,
         "LANG": "C.UTF-8",
+        **system,
         **request.spec.env,
-        "PATH": os.pathsep.join([str(python.parent), outer.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(python.parent), system.get("PATH", os.defpath)]),
         "HOME": str(workspace.home),
         # The user may have no name in this image; programs ask these before they ask the system.
         "USER": "script",
@@ -126,6 +128,11 @@ def environment(
         "TRAINYARD_RUN_ID": request.run_id,
         "TRAINYARD_ATTEMPT": str(attempt),
     }
+
+
+def variables_of(outer: Mapping[str, str]) -> dict[str, str]:
+    """What the runner's own image sets for programs that run in it."""
+    return {name: value for name, value in outer.items() if name.startswith(_PASSED_ON) or name == "PATH"}
 
 
 @dataclass

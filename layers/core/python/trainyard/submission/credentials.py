@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.errors import Conflict, Unauthenticated
+from trainyard.model.image import ImageReference
 from trainyard.model.request import InputFile, RunRequest
 from trainyard.model.run import Run
 from trainyard.model.text import Text
+from trainyard.registries.ecr import ecr_host
 from trainyard.store import State, layout
 from trainyard.store.access import token_digest
 
@@ -111,6 +113,7 @@ def _policy(request: RunRequest, bucket: str, depth: int) -> dict[str, Any]:
     partition = bucket.partition(":s3:")[0]
     theirs = {f"{partition}:s3:::{name}/{_folder(keys, depth)}*" for name, keys in _elsewhere(files).items()}
     inputs = sorted(ours | theirs)
+    image = _image_repository(request, partition.split(":")[1])
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -131,8 +134,20 @@ def _policy(request: RunRequest, bucket: str, depth: int) -> dict[str, Any]:
                 "Resource": bucket,
                 "Condition": {"StringLike": {"s3:prefix": f"{layout.run_prefix(request.run_id)}*"}},
             },
+            *([{"Effect": "Allow", "Action": "ecr:GetDownloadUrlForLayer", "Resource": image}] if image else []),
         ],
     }
+
+
+def _image_repository(request: RunRequest, partition: str) -> str | None:
+    """ARN of the private repository that the run's own image lies in; None where everybody may pull it."""
+    if request.image is None:
+        return None
+    reference = ImageReference.parse(request.image.reference)
+    host = ecr_host(reference.registry)
+    if host is None:
+        return None
+    return f"arn:{partition}:ecr:{host.region}:{host.account}:repository/{reference.repository}"
 
 
 def _elsewhere(files: list[InputFile]) -> dict[str, list[str]]:

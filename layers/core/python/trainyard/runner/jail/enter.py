@@ -51,7 +51,7 @@ def main(report_to: int) -> NoReturn:
 
 def _namespaces(plan: Plan, report: Report) -> set[int]:
     """Leave the machine's own; returns which of them we have our own of now."""
-    if os.geteuid() != 0 and not _tried(report, _own_user_namespace):
+    if os.geteuid() != 0 and not _tried(report, linux.own_user_namespace):
         return set()
     wanted = [linux.CLONE_NEWNS, linux.CLONE_NEWIPC, linux.CLONE_NEWPID]
     if not plan.network:
@@ -62,20 +62,12 @@ def _namespaces(plan: Plan, report: Report) -> set[int]:
     return got
 
 
-def _own_user_namespace() -> None:
-    """Somebody who is not root is allowed namespaces inside one of these, in which he is still himself."""
-    user, group = os.geteuid(), os.getegid()
-    linux.unshare(linux.CLONE_NEWUSER)
-    for name, line in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        Path(f"/proc/self/{name}").write_text(line)
-
-
 def _own_root(plan: Plan, spaces: set[int], report: Report) -> None:
     """Where the system has none to give, the runner is root and the script another user of the container."""
     has_both = {linux.CLONE_NEWNS, linux.CLONE_NEWPID} <= spaces
     entered = has_both and _tried(report, lambda: view.enter(plan))
     other_user = plan.user is not None
-    report.given["files"] = OWN_ROOT if entered else "file permissions" if other_user else None
+    report.given["files"] = OWN_ROOT if entered else "file permissions" if other_user and not plan.system else None
     in_namespace = linux.CLONE_NEWPID in spaces
     report.given["processes"] = "process namespace" if in_namespace else "ended by user" if other_user else None
 

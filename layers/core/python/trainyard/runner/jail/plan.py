@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 EXIT_NOT_ISOLATED = 71
 """A protection that was required could not be given; the script was not started."""
+EXIT_NOT_UNPACKED = 72
+"""A layer of an image is none that can be unpacked."""
 EXIT_NOT_STARTED = 127
 SYSTEM_CALL_FILTER = "system call filter"
 """The means against the network where there are no namespaces."""
@@ -34,6 +36,8 @@ class Plan:
     writable: list[str] = field(default_factory=list)
     temporary: str | None = None
     """The folder that the program sees as /tmp."""
+    system: str | None = None
+    """The folder of an image that the program sees as its system; this machine's own if left out."""
     shared_memory_bytes: int = 0
     required: list[str] = field(default_factory=list)
     """Protections without which the program must not start."""

@@ -11,6 +11,8 @@ from trainyard.runner.jail.plan import Plan
 
 # The system itself. What holds people's and services' own things is not among them: /root, /home, /var, /run, /srv.
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/sys")
+# What no image brings.
+_OF_THE_MACHINE = ("/proc", "/sys", "/dev", "/tmp")  # noqa: S108 - the script's own
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # What an accelerator is spoken to through; which of them there are is the container's matter.
 _ACCELERATORS = ("nvidia*", "davinci*", "devmm_svm", "hisi_hdc", "kfd", "dri")
@@ -22,11 +24,10 @@ def enter(plan: Plan) -> None:
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     root = plan.root
     linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=16m")
-    for path in _SYSTEM:
-        _show(root, path, read_only=True, devices=False)
-    resolver = os.path.realpath("/etc/resolv.conf")
-    if plan.network and not resolver.startswith("/etc/"):
-        _show(root, resolver, read_only=True, devices=False)
+    if plan.system:
+        _show_image(plan, plan.system)
+    else:
+        _show_machine(plan)
     if plan.temporary:
         # Before the others, which may lie below the machine's own /tmp.
         _show(root, plan.temporary, read_only=False, devices=False, place="/tmp")  # noqa: S108 - the script's own
@@ -41,6 +42,38 @@ def enter(plan: Plan) -> None:
     # The root itself last: until now places for mounts were made in it.
     kept = linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("none", "/", None, linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | kept)
+
+
+def _show_machine(plan: Plan) -> None:
+    for path in _SYSTEM:
+        _show(plan.root, path, read_only=True, devices=False)
+    resolver = os.path.realpath("/etc/resolv.conf")
+    if plan.network and not resolver.startswith("/etc/"):
+        _show(plan.root, resolver, read_only=True, devices=False)
+
+
+def _show_image(plan: Plan, system: str) -> None:
+    """The image's files, and over them what only the machine knows: its names, and itself under /sys."""
+    ours = [*plan.readable, *plan.writable]
+    _show_folder(plan.root, system, "", ours)
+    _show(plan.root, "/sys", read_only=True, devices=False)
+    for path in ("/etc/hosts", "/etc/resolv.conf"):
+        if Path(path).is_file():
+            linux.bind(os.path.realpath(path), plan.root + path)
+            linux.restrict(plan.root + path, read_only=True)
+
+
+def _show_folder(root: str, system: str, folder: str, ours: list[str]) -> None:
+    """What the image has in that folder, except where a folder of ours lies: that is seen in its place."""
+    for source in sorted(Path(system + folder).iterdir()):
+        path = f"{folder}/{source.name}"
+        if path in _OF_THE_MACHINE or path in ours:
+            continue
+        if not any(one.startswith(f"{path}/") for one in ours):
+            _show(root, str(source), read_only=True, devices=False, place=path)
+        elif source.is_dir() and not source.is_symlink():
+            Path(root + path).mkdir(mode=0o755)
+            _show_folder(root, system, path, ours)
 
 
 def _show(root: str, path: str, *, read_only: bool, devices: bool, place: str | None = None) -> None:

@@ -1,0 +1,267 @@
+"""An image of the user's own under the real runner: fetched from a registry, unpacked, and all that the script sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from python_image import is_possible, python_layer
+from registry_fake import FakeRegistry, layer, registry_fake
+from unit.runner.rig import RUN_ID, Rig
+from unit.runner.test_isolation import CONTAINER, LIMIT_SECONDS
+
+from trainyard.model.image import ImageReference, PinnedImage
+from trainyard.model.result import AttemptResult, Ending
+from trainyard.model.settings import settings
+from trainyard.registries.oci import OciRegistry
+from trainyard.runner import image as image_module
+from trainyard.runner.errors import SetupError
+from trainyard.runner.image import Images
+from trainyard.runner.stop import Stop
+from trainyard.store import layout
+from trainyard.validation.image import _pinned
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or not is_possible(), reason="needs root, and a Python in /usr"
+)
+NOTE = layer({"opt/data/note": b"from the image", "opt/bin/hello": b"#!/bin/sh\n", "etc/hostname": b"image\n"})
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeRegistry]:
+    with registry_fake() as fake, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAINYARD_ALLOW_LOOPBACK_HTTP", "true")
+        patch.setattr(image_module, "_PAUSE_SECONDS", 0.0)
+        settings.cache_clear()
+        yield fake
+    settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def calm(fake: FakeRegistry) -> Iterator[None]:
+    yield
+    fake.fails, fake.private = [], set()
+    fake.received.clear()
+
+
+def pin(fake: FakeRegistry, *layers: bytes, environment: Mapping[str, str] | None = None) -> PinnedImage:
+    """Push them and pin the image as validation does."""
+    fake.push("team/train", "v1", list(layers), environment=environment)
+    reference = ImageReference.parse(f"{fake.host}/team/train:v1")
+    return _pinned(reference, OciRegistry(fake.host))
+
+
+def attempt(rig: Rig, image: PinnedImage, script: str, **environment: str) -> AttemptResult:
+    """Run the script on the image where isolation is required."""
+    request = rig.request(script, output=True, framework="", image=image.reference, hyperparameters={"epochs": 3})
+    pinned = request.model_copy(update={"image": image})
+    rig.objects.put(layout.request_key(RUN_ID), pinned.model_dump_json().encode())
+    allowed = {"TRAINYARD_ALLOW_LOOPBACK_HTTP": "true", "TRAINYARD_ISOLATION": "required"}
+    rig.start(**{**allowed, **environment}).wait(LIMIT_SECONDS)
+    return rig.result()
+
+
+LOOK = """
+import json, os, sys
+def refused(act, *what):
+    try:
+        act(*what)
+    except OSError:
+        return True
+    return False
+output = sys.argv[sys.argv.index("--output_path") + 1]
+with open(output + "/kept", "w") as file:
+    file.write("kept")
+print(json.dumps({
+    "note": open("/opt/data/note").read(), "python": sys.executable, "arguments": sys.argv[1:3],
+    "greeting": os.environ.get("GREETING"), "path": os.environ["PATH"], "user": os.getuid() >= 10001,
+    "run": os.environ["TRAINYARD_RUN_ID"], "hosts": "localhost" in open("/etc/hosts").read(),
+    "alone": refused(os.listdir, "/root") or os.listdir("/root"), "read_only": refused(open, "/opt/data/new", "w"),
+    "proc": os.path.exists("/proc/self/status"), "null": os.path.exists("/dev/null"), "secret": "secret" in str(os.environ),
+    "cache": [name for name in os.listdir(CACHE) if name != "work"], "mode": oct(os.stat("/opt/data/note").st_mode),
+}))
+"""
+
+
+def test_the_script_sees_the_image_and_its_own_folders(rig: Rig, fake: FakeRegistry) -> None:
+    image = pin(fake, python_layer(), NOTE, environment={"PATH": "/opt/bin:/usr/bin", "GREETING": "hello"})
+    result = attempt(rig, image, LOOK.replace("CACHE", repr(str(rig.cache))))
+    assert result.ending is Ending.SUCCEEDED, rig.log().decode()
+    assert json.loads(rig.printed()) == {
+        "note": "from the image", "python": "/usr/bin/python3", "arguments": ["--epochs", "3"], "greeting": "hello",
+        "path": "/usr/bin:/opt/bin:/usr/bin", "user": True, "run": RUN_ID, "hosts": True, "alone": True,
+        "read_only": True, "proc": True, "null": True, "secret": False, "cache": [], "mode": "0o100644",
+    }  # fmt: skip
+    assert rig.output("kept") == b"kept"
+    assert None not in result.isolation.values()
+    assert not result.environment_cached
+    fetched = len(fake.received)
+    assert attempt(rig, image, "print('again')").environment_cached
+    assert rig.printed() == "again\n"
+    assert len(fake.received) == fetched
+    assert oct((rig.cache / "images").stat().st_mode & 0o777) == "0o700"
+
+
+def test_without_namespaces_nothing_is_started(rig: Rig, fake: FakeRegistry) -> None:
+    image = pin(fake, python_layer(), NOTE)
+    rig.prefix = CONTAINER
+    for isolation in ("required", "best_effort"):
+        result = attempt(rig, image, "print('ran')", TRAINYARD_ISOLATION=isolation)
+        assert result.ending is Ending.SETUP_FAILED
+        assert result.reason is not None
+        assert "image of its own" in result.reason.en
+        assert rig.printed() == ""
+        rig.objects.delete_prefix("runs/")
+
+
+@pytest.fixture
+def images(tmp_path: Path, fake: FakeRegistry) -> Iterator[Images]:
+    with Images(tmp_path, OciRegistry) as images:
+        yield images
+
+
+def opened(images: Images, image: PinnedImage) -> Path:
+    tree = images.open(image, Stop(), lambda _: None).system
+    assert tree is not None
+    return tree
+
+
+def entry(kind: bytes, target: str = "", mode: int = 0o644) -> tarfile.TarInfo:
+    made = tarfile.TarInfo()
+    made.type, made.linkname, made.mode = kind, target, mode
+    return made
+
+
+PYTHON = layer({"usr/bin/python3": b"an interpreter"})
+
+
+def test_layers_lie_over_each_other(images: Images, fake: FakeRegistry) -> None:
+    lower = layer({"a/kept": b"1", "a/changed": b"1", "a/gone": b"1", "b/old": b"1", "c/deep/old": b"1", "d": b"file",
+                   "lib": entry(tarfile.SYMTYPE, "usr/lib"), "usr/lib/x": b"1"})  # fmt: skip
+    upper = layer({"a/changed": b"2", "a/.wh.gone": b"", "b/.wh..wh..opq": b"", "b/new": b"2", ".wh.c": b"",
+                   "lib/y": b"2", "./hard": entry(tarfile.LNKTYPE, "a/kept")}
+                  | {"d": entry(tarfile.DIRTYPE, mode=0o700), "d/inside": b"2"})  # fmt: skip
+    tree = opened(images, pin(fake, PYTHON, lower, upper))
+    found = {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+    assert {name: text for name, text in found.items() if not name.startswith(("etc", "usr/bin", "lib"))} == {
+        "a/kept": b"1", "a/changed": b"2", "b/new": b"2", "d/inside": b"2", "usr/lib/x": b"1", "usr/lib/y": b"2",
+        "hard": b"1",
+    }  # fmt: skip
+    assert (tree / "lib").is_symlink()
+
+
+def test_an_opaque_folder_keeps_what_its_own_layer_brought_before(images: Images, fake: FakeRegistry) -> None:
+    lower = layer({"b/old": b"1", "b/deep/old": b"1"})
+    upper = layer({"b/deep/new": b"2", "b/.wh..wh..opq": b""})
+    tree = opened(images, pin(fake, PYTHON, lower, upper))
+    assert [str(path.relative_to(tree)) for path in tree.rglob("b/**/*") if path.is_file()] == ["b/deep/new"]
+
+
+def test_no_right_and_no_device_comes_out_of_a_layer(images: Images, fake: FakeRegistry) -> None:
+    members = {
+        "usr/bin/su": entry(tarfile.REGTYPE, mode=0o6755), "root": entry(tarfile.DIRTYPE, mode=0o700),
+        "root/secret": entry(tarfile.REGTYPE, mode=0o600), "dev/sda": entry(tarfile.BLKTYPE),
+        "dev/pipe": entry(tarfile.FIFOTYPE), "etc/hosts": entry(tarfile.SYMTYPE, "/etc/passwd"),
+    }  # fmt: skip
+    tree = opened(images, pin(fake, PYTHON, layer(members)))
+    assert not list((tree / "dev").iterdir())
+    assert oct((tree / "usr/bin/su").stat().st_mode) == "0o100755"
+    assert oct((tree / "root").stat().st_mode) == "0o40755"
+    assert oct((tree / "root/secret").stat().st_mode) == "0o100644"
+    assert not (tree / "etc/hosts").is_symlink()
+    assert {path.lstat().st_uid for path in tree.rglob("*")} == {10000}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"../outside": b"x"},
+        {"a/../../outside": b"x"},
+        {"out": entry(tarfile.SYMTYPE, "OUTSIDE"), "out/file": b"x"},
+        {"out": entry(tarfile.LNKTYPE, "OUTSIDE/file")},
+        {"out": entry(tarfile.SYMTYPE, "../../../../../.."), "outOUTSIDE/file": b"x"},
+        {"a/.wh...": b""},
+        {"a/.wh.": b""},
+        {"a": b"file", "a/b": b"x"},
+        {"loop": entry(tarfile.SYMTYPE, "loop"), "loop/file": b"x"},
+    ],
+)
+def test_no_layer_leads_outside(images: Images, fake: FakeRegistry, tmp_path: Path, members: dict[str, Any]) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o777)
+    outside.chmod(0o777)
+    (outside / "file").write_text("untouched")
+    placed = {}
+    for name, content in members.items():
+        if isinstance(content, tarfile.TarInfo):
+            content.linkname = content.linkname.replace("OUTSIDE", str(outside))
+        placed[name.replace("OUTSIDE", str(outside))] = content
+    try:
+        opened(images, pin(fake, PYTHON, layer(placed)))
+    except SetupError as refused:
+        said = refused.message.en
+    else:
+        said = "cannot be unpacked"  # it led to a place inside
+    assert "cannot be unpacked" in said
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"file": "untouched"}
+
+
+def test_bytes_that_unfold_without_end(images: Images, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_module, "MAX_UNPACKED_BYTES", 4 << 20)
+    with pytest.raises(SetupError, match="more than the disk"):
+        opened(images, pin(fake, PYTHON, layer({"zeros": bytes(8 << 20)})))
+    many = layer({f"{number}": b"" for number in range(9000)})
+    with pytest.raises(SetupError, match="more than the disk"):
+        opened(images, pin(fake, PYTHON, many))
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", PYTHON[:100], PYTHON[:40] + b"x" * 20 + PYTHON[60:]])
+def test_what_is_no_archive(images: Images, fake: FakeRegistry, content: bytes) -> None:
+    with pytest.raises(SetupError, match="cannot be unpacked"):
+        opened(images, pin(fake, PYTHON, content))
+
+
+def test_another_content_is_never_taken(images: Images, fake: FakeRegistry) -> None:
+    image = pin(fake, PYTHON, NOTE)
+    true = fake.contents[image.layers[1].digest]
+    for other in (layer({"opt/data/note": b"of somebody else"}), true[:-1], true + b"x", b""):
+        fake.contents[image.layers[1].digest] = other
+        with pytest.raises(SetupError, match="did not deliver"):
+            opened(images, image)
+    fake.contents[image.layers[1].digest] = true
+    assert (opened(images, image) / "opt/data/note").read_text() == "from the image"
+
+
+def test_a_registry_that_stumbles_is_asked_again(images: Images, fake: FakeRegistry) -> None:
+    image = pin(fake, PYTHON, NOTE)
+    fake.fails = [503, 429]
+    assert (opened(images, image) / "opt/data/note").exists()
+
+
+def test_an_image_that_is_gone(images: Images, fake: FakeRegistry) -> None:
+    image = pin(fake, PYTHON, layer({"x": b"gone soon"}))
+    fake.private.add("team/train")
+    with pytest.raises(SetupError, match="cannot be pulled any more"):
+        opened(images, image)
+
+
+def test_an_image_without_python(images: Images, fake: FakeRegistry) -> None:
+    image = pin(fake, layer({"usr/bin/perl": b"another"}))
+    for _ in range(2):  # also when it lies here already
+        with pytest.raises(SetupError, match="no python3 in its PATH"):
+            images.open(image, Stop(), lambda _: None)
+
+
+def test_a_stop_is_heard_while_it_is_fetched(images: Images, fake: FakeRegistry) -> None:
+    from trainyard.runner.errors import StopRequestedError
+
+    stop = Stop()
+    stop.request()
+    with pytest.raises(StopRequestedError):
+        images.open(pin(fake, PYTHON, NOTE), stop, lambda _: None)
