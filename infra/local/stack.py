@@ -386,6 +386,8 @@ def _batch_config(endpoint: str, cache: Path) -> dict[str, Any]:
             **{name: value for name, value in CREDENTIALS.items() if "KEY" not in name},
             "AWS_ENDPOINT_URL": endpoint,
             "TRAINYARD_CACHE": str(kept),
+            # For a registry on this machine, as git may be on it.
+            "TRAINYARD_ALLOW_LOOPBACK_HTTP": "true",
         },
     }
 

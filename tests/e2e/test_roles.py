@@ -27,8 +27,8 @@ BY_AWS = {
     "dynamodb:GetShardIterator",
     "dynamodb:ListStreams",
 }
-# Batch is a server of its own here, CodeCommit is not there at all: `tests/contracts` hold those calls.
-ELSEWHERE = ("batch:", "codecommit:")
+# Batch is a server of its own here, CodeCommit and ECR are not there at all: `tests/contracts` hold those calls.
+ELSEWHERE = ("batch:", "codecommit:", "ecr:")
 # Each with the situation in which it is needed, which these tests do not come to.
 RARELY = {
     ("IndexLogs", "s3:AbortMultipartUpload"): "a log that could not be stored as a whole",

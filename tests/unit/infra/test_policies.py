@@ -95,4 +95,5 @@ def test_jobs_reach_neither_table_nor_secrets_nor_bus() -> None:
         if (path, role) == ("compute.yaml", "RunRole")
         for action in listed(each["Action"])
     }
-    assert services == {"s3"}
+    # The layers of images that the operator names, narrowed to the run's own image (submission/credentials.py).
+    assert services == {"s3", "ecr"}

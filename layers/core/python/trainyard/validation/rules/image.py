@@ -55,17 +55,31 @@ class ImageUnusable(NotedRule):
 
 class ImageFlavor(RunRule):
     id: ClassVar[str] = "image-flavor"
-    title = Text(en="An image of your own on a machine with an accelerator", zh="在带加速卡的机器上使用自定义镜像")
+    title = Text(en="An image of your own on machines that cannot show it", zh="自定义镜像与机器不匹配")
     explanation = Text(
-        en="An image of your own runs on CPU flavors: the accelerator's driver is not shown to it.",
-        zh="自定义镜像只能使用 CPU 规格：加速卡驱动不会提供给它。",
+        en="An image of your own runs on one machine of a CPU flavor: an accelerator's driver is not shown to it.",
+        zh="自定义镜像只能使用一台 CPU 规格的机器：加速卡驱动不会提供给它。",
     )
-    failing = (Example({"trainyard.yaml": _WITH_IMAGE.replace("flavor: cpu", "flavor: t4")}, line=5),)
+    failing = (
+        Example({"trainyard.yaml": _WITH_IMAGE.replace("flavor: cpu", "flavor: t4")}, line=5),
+        Example({"trainyard.yaml": _WITH_IMAGE + "    nodes: 2\n"}, line=7),
+    )
     passing = (Example(), Example({"trainyard.yaml": _WITH_IMAGE}))
 
     def check(self, view: RunView) -> Iterator[Finding]:
+        if not view.spec.image:
+            return
+        if view.spec.nodes > 1:
+            yield self.finding(
+                view.place("nodes"),
+                Text(en="An image of your own runs on one machine.", zh="自定义镜像只能在一台机器上运行。"),
+                Text(
+                    en="Write `nodes: 1`, or choose a framework of the catalogue.",
+                    zh="请写 `nodes: 1`，或选择目录中的框架。",
+                ),
+            )
         flavor = view.flavor
-        if not view.spec.image or flavor is None or flavor.accelerator is Accelerator.NONE:
+        if flavor is None or flavor.accelerator is Accelerator.NONE:
             return
         yield self.finding(
             view.place("flavor"),
