@@ -208,7 +208,7 @@ def test_a_push_is_pinned_and_a_run_again_uses_the_same(
     state: State, git_server: GitServer, fake: FakeRegistry
 ) -> None:
     digest = fake.push("team/train", "v1", LAYERS)
-    state.table.put_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
+    state.table.create_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
     files = {"trainyard.yaml": RUN_FILE.replace("HOST", fake.host), "train.py": "import torch\n"}
     commit = git_server.repository("demo/lenet5").commit(files)
     push = a_push(commit=commit)

@@ -176,3 +176,28 @@ def test_a_price_that_nobody_knows_is_called_so(
     answer(pages, check_id)
     assert "What it will cost is unknown" in ada.get(f"/projects/ada/lenet5/new?check={check_id}").words()
     assert "What it will cost is unknown" in ada.get(f"/projects/ada/lenet5/checks/{check_id}").text
+
+
+def test_an_image_of_ones_own_goes_before_the_framework_that_a_list_always_has(
+    pages: State, ada: Browser, project: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 'name="image"' not in ada.get("/projects/ada/lenet5/new").text
+    for room in ("web.pages.form", "web.pages.catalogue", "web.pages.guide"):
+        allowing = Settings(allowed_image_registries=["ghcr.io/ada", "quay.io"])
+        monkeypatch.setattr(f"trainyard.{room}.settings", lambda allowing=allowing: allowing)
+    assert "ghcr.io/ada, quay.io" in ada.get("/projects/ada/lenet5/new").words()
+    assert "<code>quay.io</code>" in ada.get("/catalogue").text
+    assert "<code>quay.io</code>" in ada.get("/guide").text
+
+    wrong = ada.post("/projects/ada/lenet5/new", {**FORM, "image": "python"})
+    assert "such as docker.io/library/python:3.12" in wrong.words()
+    filled = {**FORM, "image": "ghcr.io/ada/train:v1", "flavor": "cpu"}
+    check_id = check_of(pages, ada.post("/projects/ada/lenet5/new", filled).headers["location"])
+    answer(pages, check_id)
+    ada.post("/projects/ada/lenet5/new", {**filled, "checked": check_id})
+    (run,) = pages.table.runs_of("ada/lenet5").rows
+    assert run.spec is not None
+    assert (run.spec.framework, run.spec.image) == ("", "ghcr.io/ada/train:v1")
+    assert '<code class="wrap">ghcr.io/ada/train:v1</code>' in ada.get(f"/runs/{run.id}").text
+    again = ada.get(f"/projects/ada/lenet5/new?from={run.id}").text
+    assert 'value="ghcr.io/ada/train:v1"' in again

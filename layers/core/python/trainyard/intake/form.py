@@ -7,6 +7,7 @@ A field is named as in trainyard.yaml, as the tutorial's script calls it, or by 
     code_dir=train/trainDir                  代码目录
     boot_file=train.py                       启动文件
     framework=mindspore-cpu                  框架版本   (a name or a version of the catalogue)
+    image=ghcr.io/team/train:v1              镜像       (of one's own, in place of a framework)
     flavor=cpu                               计算资源   (a name or a title of the catalogue)
     inputs.data_url.dataset=demo/digits      输入数据集.data_url=demo/digits
     inputs.data_url.revision=v1              inputs.data_url.path=train
@@ -49,6 +50,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "code_dir": ("代码目录", "Code directory", "Code folder"),
     "boot_file": ("启动文件", "Boot file"),
     "framework": ("compute_version", "version", "框架版本", "训练框架", "Framework", "Framework version"),
+    "image": ("镜像", "自定义镜像", "Image", "Image of your own"),
     "flavor": ("compute_flavor", "计算资源", "规格", "Flavor", "Compute resource"),
     "timeout": ("最长时间", "运行时限", "Time limit", "Timeout"),
     "retries": ("重试次数", "Retries"),
@@ -71,7 +73,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _FIELD_OF = {other.casefold(): field for field, others in _NAMES.items() for other in (field, *others)}
 _REQUEST_FIELDS = ("name", "ref", "commit", "idempotency_key")
 _SPEC_FIELDS = (
-    "description", "code_dir", "boot_file", "framework", "flavor", "timeout", "retries", "machines", "nodes",
+    "description", "code_dir", "boot_file", "framework", "image", "flavor", "timeout", "retries", "machines", "nodes",
     "processes", "priority",
 )  # fmt: skip
 _SWITCHES = ("output", "aim")

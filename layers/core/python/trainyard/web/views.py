@@ -15,6 +15,7 @@ from trainyard.model.metric import Parameter
 from trainyard.model.notification import Notification
 from trainyard.model.repository import AccessToken, Repository, Scope
 from trainyard.model.run import Run, RunState
+from trainyard.model.settings import settings
 from trainyard.model.storage import StorageReport
 from trainyard.model.text import Text
 from trainyard.model.waiting import waiting
@@ -50,7 +51,16 @@ FlavorView = public(
     available=(bool, Field(description="Whether it can be chosen here.")),
     missing=(Text | None, Field(description="Why this installation cannot offer it.")),
 )
-CatalogueView = public(Catalogue, "Catalogue", {"flavors"}, flavors=(list[FlavorView], ...))  # type: ignore[valid-type]
+CatalogueView = public(
+    Catalogue,
+    "Catalogue",
+    {"flavors"},
+    flavors=(list[FlavorView], ...),  # type: ignore[valid-type]
+    image_registries=(
+        list[str],
+        Field(description="HOST or HOST/PREFIX of registries whose images a run may bring in place of a framework."),
+    ),
+)
 
 
 def show_catalogue(catalogue: Catalogue) -> dict[str, Any]:
@@ -60,7 +70,7 @@ def show_catalogue(catalogue: Catalogue) -> dict[str, Any]:
         why = missing(flavor)
         shown["available"] = not flavor.retired and why is None
         shown["missing"] = why.model_dump() if why else None
-    return document
+    return {**document, "image_registries": settings().allowed_image_registries}
 
 
 def show_run(run: Run) -> dict[str, Any]:

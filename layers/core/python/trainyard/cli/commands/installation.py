@@ -68,6 +68,8 @@ def _catalog(options: argparse.Namespace) -> None:
         for one in catalogue["flavors"]
     ]
     print_table(("FLAVOR", "", "VCPUS", "MEMORY", "ACCELERATORS", "USD/H"), flavors)
+    if registries := catalogue.get("image_registries"):
+        print(f"\nimage: of your own, in place of a framework, from {', '.join(registries)}")
 
 
 def _price(prices: dict[str, Any]) -> str:

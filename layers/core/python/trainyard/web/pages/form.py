@@ -324,13 +324,15 @@ def _choices(
     files = listing.python_files if listing else []
     return {
         "frameworks": catalogue.frameworks,
+        "image_registries": settings().allowed_image_registries,
         "flavors": [flavor for flavor in catalogue.flavors if missing(flavor) is None],
         "region": settings().region,
         "hints": {
             "timeout": {
                 "usual": format_duration(timeout_if_none_is_said()),
                 "longest": format_duration(longest_timeout() or MAX_TIMEOUT),
-            }
+            },
+            "image": {"registries": ", ".join(settings().allowed_image_registries) or "-"},
         },
         "machines": list(Machines),
         "priorities": [Priority.NORMAL, *(one for one in Priority if one is not Priority.NORMAL)],

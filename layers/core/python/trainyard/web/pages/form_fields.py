@@ -15,8 +15,8 @@ from trainyard.model.spec import Input, RunSpec, format_duration
 from trainyard.model.text import Text
 
 SIMPLE = (
-    "name", "description", "ref", "commit", "code_dir", "boot_file", "framework", "flavor", "hyperparameters", "env",
-    "evaluation", "timeout", "retries", "machines", "nodes", "processes", "priority",
+    "name", "description", "ref", "commit", "code_dir", "boot_file", "framework", "image", "flavor", "hyperparameters",
+    "env", "evaluation", "timeout", "retries", "machines", "nodes", "processes", "priority",
 )  # fmt: skip
 SWITCHES = ("output", "aim")
 MOST_INPUTS = 50
@@ -92,7 +92,9 @@ class Filled:
 
     def request(self) -> SubmitRun:
         """What it asks for. InvalidInput with every wrong field, as `read_form` names them."""
-        pairs = [(name, self.values[name]) for name in SIMPLE if name != "evaluation"]
+        # A list to choose from always has a choice, so the image that was filled in beside it is the one that is meant.
+        left_out = ("evaluation", "framework" if self.values["image"] else "image")
+        pairs = [(name, self.values[name]) for name in SIMPLE if name not in left_out]
         pairs += [(name, "on" if name in self.switches else "off") for name in SWITCHES]
         pairs += [_requirement(line) for line in self.values["evaluation"].splitlines() if line.strip()]
         for row in self.inputs:
@@ -136,6 +138,7 @@ def _values(run: Run, spec: RunSpec) -> dict[str, str]:
         "code_dir": spec.code_dir,
         "boot_file": spec.boot_file,
         "framework": spec.framework,
+        "image": spec.image,
         "flavor": spec.flavor,
         "hyperparameters": _lines(document["hyperparameters"]),
         "env": _lines(spec.env),
