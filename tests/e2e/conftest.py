@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from ascend_image import make_image
 from openid_provider import CLIENT, SECRET, OpenIdProvider, openid_provider
+from registry_fake import FakeRegistry, registry_fake
 
 from infra.local.inside import state_of
 from infra.local.stack import Stack
@@ -24,7 +25,14 @@ def openid() -> Iterator[OpenIdProvider]:
 
 
 @pytest.fixture(scope="session")
-def stack(openid: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def registry() -> Iterator[FakeRegistry]:
+    """Where images lie that runs may bring: those under `team/`."""
+    with registry_fake() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def stack(openid: OpenIdProvider, registry: FakeRegistry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Functions may do only what their roles allow; presigned addresses carry those roles' credentials.
 
     A ModelArts is there, too. Nobody calls its schedule: what it does comes of SMN's messages.
@@ -34,7 +42,8 @@ def stack(openid: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory) -> I
     who = {"OidcIssuer": openid.issuer, "OidcClientId": CLIENT, "OidcEmailDomains": "example.org"}
     # Ranks on several machines meet over the network.
     nodes = {"NodesNatGateway": "nat-0", "ScriptNetwork": "open"}
-    with Stack("e2e", keep=False, ascend=image, parameters={**lake, **who, **nodes}) as running:
+    images = {"AllowedImageRegistries": f"{registry.host}/team"}
+    with Stack("e2e", keep=False, ascend=image, parameters={**lake, **who, **nodes, **images}) as running:
         state_of(running.addresses).secrets.put(CLIENT_SECRET, SECRET)
         openid.redirects.append(f"{running.addresses.api}/sign-in/openid/callback")
         yield running

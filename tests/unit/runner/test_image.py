@@ -102,6 +102,7 @@ def test_the_script_sees_the_image_and_its_own_folders(rig: Rig, fake: FakeRegis
     assert None not in result.isolation.values()
     assert not result.environment_cached
     fetched = len(fake.received)
+    rig.objects.delete_prefix("runs/")
     assert attempt(rig, image, "print('again')").environment_cached
     assert rig.printed() == "again\n"
     assert len(fake.received) == fetched

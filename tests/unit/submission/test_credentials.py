@@ -14,6 +14,7 @@ from builders import NOW, a_run
 from infra.local.emulator.client import Emulator
 from trainyard.model import lifecycle
 from trainyard.model.errors import Conflict, Unauthenticated
+from trainyard.model.image import PinnedImage
 from trainyard.model.request import InputFile, PinnedInput, RunRequest
 from trainyard.model.run import RunState
 from trainyard.store import State, layout
@@ -177,3 +178,19 @@ def test_inputs_of_other_buckets_are_reached_where_they_lie() -> None:
     request.inputs = [PinnedInput(argument="data_url", source="s3", is_file=False, files=files)]
     reads = json.loads(session_policy(request, BUCKET))["Statement"][0]["Resource"]
     assert reads == [f"{BUCKET}/runs/run-1/*", "arn:aws:s3:::public-data/digits/train/*"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "reaches"),
+    [
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/train", "ecr:eu-west-1:123456789012:repository/team/train"),
+        ("ghcr.io/team/train", None),
+    ],
+)
+def test_of_private_images_a_run_reaches_its_own(reference: str, reaches: str | None) -> None:
+    digest = "sha256:" + "0" * 64
+    image = PinnedImage(reference=f"{reference}:v1@{digest}", manifest=digest, layers=[])
+    request = a_request(DIGITS).model_copy(update={"image": image})
+    statements = json.loads(session_policy(request, BUCKET))["Statement"]
+    found = [one["Resource"] for one in statements if one["Action"] == "ecr:GetDownloadUrlForLayer"]
+    assert found == ([f"arn:aws:{reaches}"] if reaches else [])

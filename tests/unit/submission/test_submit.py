@@ -193,3 +193,13 @@ def wait_for_the_end(backend: ComputeBackend, job: Job) -> JobStatus:
             return status
         time.sleep(0.02)
     pytest.fail(f"{job.id} did not end")
+
+
+def test_a_run_with_its_own_image_has_the_job_definition_of_all_such_runs(state: State) -> None:
+    with batch() as (_, backend, client):
+        yard = Yard(state, backend, client)
+        own = {"framework": "", "image": "ghcr.io/team/train:v1@sha256:" + "0" * 64}
+        state.table.change_run(RUN, lambda run: run.model_copy(update={"spec": run.spec.model_copy(update=own)}))  # type: ignore[union-attr]
+        run = yard.submit()
+        assert run.state is RunState.FAILED, "this installation has none"
+        assert "'image'" in run.failure.message.en

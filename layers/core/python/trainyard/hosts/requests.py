@@ -135,6 +135,8 @@ def _reason(answer: bytes, secrets: Collection[str], largest: int) -> str:
     if len(answer) >= largest:
         most = min(most, max(len(text) - spare, 0))
     return redacted(text, secrets, most)
+
+
 @contextmanager
 def opened(url: str, headers: Mapping[str, str], *, query: str = "") -> Iterator[HTTPResponse]:
     """The answer to one GET, to be read piece by piece by whoever knows how much it may be.
