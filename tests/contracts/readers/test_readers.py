@@ -229,3 +229,35 @@ def test_lines_that_people_print(line, expected):
 )  # fmt: skip
 def test_lines_that_measure_nothing(line):
     assert scan(line.encode()).names() == []
+
+
+def test_numbers_of_a_monitor_however_they_are_padded():
+    line = b"Epoch:[  0/  2], step:[    1/ 1875], loss:[nan  /-0.5 ], time:24.944 ms, lr:1e-05\n"
+    metrics = scan(line)
+    assert math.isnan(values(metrics, "loss")[0])
+    assert (values(metrics, "mean_loss"), epochs(metrics, "mean_loss")) == ([-0.5], [1])
+    assert values(metrics, "learning_rate") == [1e-05]
+
+
+def test_a_share_is_a_number_and_a_position_is_none():
+    metrics = scan(b"Test set: Average loss: 0.0283, Accuracy: 9906/10000 (99%)\nloss: 3/10\nacc: 1/0\n")
+    assert (values(metrics, "accuracy"), values(metrics, "average_loss")) == ([0.9906], [0.0283])
+    assert metrics.names() == ["average_loss", "accuracy"]
+
+
+def test_a_bar_that_a_script_draws_itself_counts_its_steps_once():
+    bar = b"\repoch 1:  %d%%|##  | %d/100 [00:01<00:00, loss=%.2f]"
+    metrics = scan(b"".join(bar % (step, step, 1 / (step + 1)) for step in (1, 50, 50, 100, 100)) + b"\n")
+    assert [(p.step, p.value) for p in metrics.groups[0].series["loss"]] == [(1, 0.5), (50, 0.02), (100, 0.01)]
+
+
+@pytest.mark.parametrize(
+    "said", ["Training with batch size: {}, learning rate: {}, momentum: {}", "batch_size={} lr={} momentum={}"]
+)
+def test_what_a_sweep_says_of_each_training(said):
+    settings = [(32, 0.1, 0.9), (32, 0.01, 0.9), (64, 0.1, 0.9)]
+    log = "".join(f"{said.format(*one)}\nepoch 1 lr: {one[1]} loss: 0.5\nepoch 2 loss: 0.4\n" for one in settings)
+    assert [group.parameters for group in scan(log.encode()).groups] == [
+        {"batch_size": size, "learning_rate": rate, "momentum": momentum} for size, rate, momentum in settings
+    ]
+    assert scan(b"epoch 1 with lr: 0.1\nepoch 2 with lr: 0.01\n").groups[0].parameters == {}

@@ -19,11 +19,13 @@ _BEHIND = rb"(?:(?<=[A-Za-z_)\]\"' ].)|(?<=[A-Za-z@_-]\d.)|(?<=[pP@-]\d\d.))"
 _AHEAD = rb" {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?[-+]?(?:[\d.]|[nN][aA][nN]|[iI][nN][fF])[^\n]*"
 _COLON = re.compile(rb":" + _BEHIND + _AHEAD)
 _EQUALS = re.compile(rb"=" + _BEHIND + _AHEAD)
-_VALUE = re.compile(rb"[:=] {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?(" + _NUMBER + rb")(?![\w:/]|\.\d)( ?%)?")
+_VALUE = re.compile(rb"[:=] {0,4}\[?(?:[A-Za-z][\w.]{0,20}\()?(" + _NUMBER + rb")(?:( ?%)|/(\d+)\b)?(?![\w:/]|\.\d)")
 _NOT_IN_NAME = re.compile(rb"[^\w ./@-]")
 _LONGEST_NAME = 60
 _EPOCH = re.compile(rb"(?<!per )(?i:\bepoch)[\"']?[\s:=#\[(]{0,6}(\d+(?:\.\d+)?)")
 _STEP = re.compile(rb"(?i:\b(?:global_step|step|iteration|iter|batch))[\"']?[\s:=#\[(]{0,6}(\d+)")
+# tqdm's bar: how far it has come, in steps
+_BAR = re.compile(rb"%\|[^|\n]{0,500}\| *(\d+)/\d+ \[")
 # Where the line is in the training, before a name: the only words that differ from line to line.
 _COUNTER = re.compile(rb"(?i:\b(?:epoch|global_step|step|iteration|iter|batch))[\s:=#\[(]{1,6}[\d./]+")
 _LONGEST_LINE = 2000
@@ -47,6 +49,9 @@ _QUALIFIERS = frozenset(
 )
 # fmt: on
 _SINGLE = {"learning_rate": "learning_rate", "lr": "learning_rate"}
+# What is a part of a whole when it is printed with it.
+_SHARES = ("acc", "accuracy", "precision", "recall", "top1", "top5")
+_NEVER_MEASURED = {"batch_size", "momentum", "weight_decay", "dropout"}
 _PARAMETERS = {
     "batch_size": "batch_size", "batchsize": "batch_size", "bs": "batch_size",
     "lr": "learning_rate", "learning_rate": "learning_rate", "momentum": "momentum",
@@ -78,28 +83,46 @@ def row_of_line(line: bytes) -> Row | None:
     """
     values: dict[str, float] = {}
     parameters: dict[str, Parameter] = {}
+    hints: dict[str, Parameter] = {}
     behind = 0
     for match in _VALUE.finditer(line):
         before = line[max(behind, match.start() - _LONGEST_NAME) : match.start()]
         behind = match.end()
-        name, parameter = _meaning(_COUNTER.split(before)[-1])
+        name, parameter, hint = _meaning(_COUNTER.split(before)[-1])
+        number, percent, of = match.groups()
+        if of is not None:  # `Accuracy: 9906/10000` is one; of anything else it says how far it has come
+            if name and name.endswith(_SHARES) and int(of):
+                values[name] = float(number) / int(of)
+            continue
         if name:
-            values[name] = float(match[1]) / (100 if match[2] else 1)
+            values[name] = float(number) / (100 if percent else 1)
         if parameter:
-            parameters[parameter] = _parameter(match[1])
+            parameters[parameter] = _parameter(number)
+        elif hint:
+            hints[hint] = _parameter(number)
+    if parameters and not values.keys() - {"learning_rate"}:
+        parameters = hints | parameters
     if parameters and not values.keys() - {"learning_rate"}:
         return Row({}, parameters=parameters)
     if not values:
         return None
-    epoch, step = _EPOCH.search(line), _STEP.search(line)
-    return Row(values, float(epoch[1]) if epoch else None, int(step[1]) if step else None)
+    bar = _BAR.search(line) if b"%|" in line else None
+    epoch, step = _EPOCH.search(line), bar or _STEP.search(line)
+    return Row(values, float(epoch[1]) if epoch else None, int(step[1]) if step else None, redrawn=bar is not None)
 
 
 @lru_cache(4096)
-def _meaning(before: bytes) -> tuple[str | None, str | None]:
-    """Which metric the words before a separator name, and which hyperparameter. A script prints the same ones again."""
-    words = _label(before)
-    return _metric_name(words), _PARAMETERS.get(words.replace(" ", "_"))
+def _meaning(before: bytes) -> tuple[str | None, str | None, str | None]:
+    """Which metric the words before a separator name, and which hyperparameter; and which one they may name.
+
+    A script prints the same ones again. `Training with batch size: 32, lr: 0.1` states both; `with lr: 0.1` alone may
+    be what every epoch says.
+    """
+    words = _label(before).split()
+    ends = ["_".join(words[-count:]) for count in (2, 1)]
+    at_end = next((_PARAMETERS[end] for end in ends if end in _PARAMETERS), None)
+    whole = _PARAMETERS.get("_".join(words)) or (at_end if at_end in _NEVER_MEASURED else None)
+    return _metric_name(" ".join(words)), whole, at_end
 
 
 def _label(before: bytes) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trainyard.logs.readers.contract import NUMBER, Form, MetricReader, Row, snake
 
 _LOSS = re.compile(
-    rb"Epoch:\[ *(\d+)/ *\d+\], step:\[ *(\d+)/ *\d+\], loss:\[ *(" + NUMBER + rb")/ *(" + NUMBER + rb")\]"
+    rb"Epoch:\[ *(\d+)/ *\d+\], step:\[ *(\d+)/ *\d+\], loss:\[ *(" + NUMBER + rb") */ *(" + NUMBER + rb") *\]"
     rb"(?:, time: *(" + NUMBER + rb")(?: ms)?)?(?:, lr: *(" + NUMBER + rb"))?"
 )
 _VALIDATION = re.compile(
