@@ -97,6 +97,14 @@ def test_the_script_runs_once_on_what_was_left_with_what_was_pinned(state: State
     assert test == TEST_SET
 
 
+def test_however_many_machines_trained_one_judges(state: State, train: Any) -> None:
+    train(spec={"nodes": 2, "processes": 4})
+    judge_run(state, PARENT)
+    (script,) = children(state)
+    assert script.spec is not None
+    assert (script.spec.nodes, script.spec.processes) == (1, 1)
+
+
 def test_what_it_writes_to_metrics_json_decides(state: State, train: Any) -> None:
     train()
     judge_run(state, PARENT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from trainyard.model.spec import Machines
 from trainyard.model.text import Text
 from trainyard.store import State
 from trainyard.store.layout import node_id, result_key
+from trainyard.tracking.sweep import sweep_runs
 from trainyard.tracking.watch import heard
 
 JOB = Job(backend="aws_batch", id="job-1", queue="arn:q")
@@ -32,10 +33,14 @@ class Batch(ComputeBackend):
     def __init__(self) -> None:
         self.says: JobStatus | None = status()
         self.asked = 0
+        self.nodes: list[JobStatus] = []
 
     def describe(self, job: Job) -> JobStatus | None:
         self.asked += 1
         return self.says
+
+    def nodes_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
+        return self.nodes
 
     def submit(self, request: JobRequest) -> Job:
         raise NotImplementedError
@@ -130,6 +135,15 @@ def test_what_else_is_heard_of_a_machine_changes_nothing(two_nodes: State, backe
     before = two_nodes.table.run("run-1")
     assert heard(two_nodes, of_node(1, phase), backends, NOW) == before
     assert heard(two_nodes, of_node(0, JobPhase.FAILED, end=JobEnd.SCRIPT), backends, NOW) == before
+
+
+def test_the_sweep_finds_a_machine_that_failed_unheard(two_nodes: State, batch: Batch, backends: Backends) -> None:
+    batch.nodes = [of_node(1, JobPhase.FAILED, end=JobEnd.HOST)]
+    sweep_runs(two_nodes, backends, NOW)
+    run = two_nodes.table.run("run-1")
+    assert run is not None
+    assert run.stop is not None
+    assert run.stop.failure is not None
 
 
 def test_machines_that_end_with_the_main_one_did_not_fail(two_nodes: State, batch: Batch, backends: Backends) -> None:

@@ -102,6 +102,9 @@ def _spec(run: Run, spec: RunSpec) -> RunSpec:
         "inputs": {EVALUATED_ARGUMENT: Input(run=run.id), **evaluation.inputs},
         "hyperparameters": evaluation.hyperparameters,
         "timeout": evaluation.timeout,
+        # However many the training took.
+        "nodes": 1,
+        "processes": 1,
         "output": True,
         "aim": False,
         "evaluation": EvaluationSpec(),

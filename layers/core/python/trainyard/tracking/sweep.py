@@ -13,7 +13,7 @@ from trainyard.model.report import NOBODY
 from trainyard.model.run import Run, RunState
 from trainyard.store import State
 from trainyard.store.table import Page
-from trainyard.tracking.track import track_job
+from trainyard.tracking.track import track_job, track_node
 from trainyard.tracking.waiting import explained
 from trainyard.tracking.watch import look_after
 
@@ -83,11 +83,21 @@ def _mend_job(
             status = backend.describe(run.job)
             after = track_job(state, explained(backend, status), at) if status is not None else run
         done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
-        return after
+        return _look_at_nodes(state, after, backends, at) if after is not None else None
     if run.state is RunState.REQUESTED or run.awaits_submission:
         _nudge_if_still(state, run, at, done)
         return None
     return run
+
+
+def _look_at_nodes(state: State, run: Run, backends: Callable[[str], ComputeBackend], at: datetime) -> Run | None:
+    """The run after a look at its other machines: whether one of them failed and nobody heard of it."""
+    if run.state is not RunState.RUNNING or run.job is None or run.spec is None or run.spec.nodes == 1:
+        return run
+    after: Run | None = run
+    for status in backends(run.job.backend).nodes_of(run.job, range(1, run.spec.nodes)):
+        after = track_node(state, status, backends, at)
+    return after
 
 
 def _nudge_if_still(state: State, run: Run, at: datetime, done: Sweep) -> None:
