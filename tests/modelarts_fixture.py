@@ -125,7 +125,7 @@ def run_request(run_id: str = "run-1", inputs: list[Any] | None = None, **spec: 
     )  # fmt: skip
 
 
-def job_body(run_id: str = "run-1", program: str = "ok", **spec: Any) -> dict[str, Any]:
+def job_body(run_id: str = "run-1", program: str = "ok", topic: str = "", **spec: Any) -> dict[str, Any]:
     """The body that our client would send for a small run."""
     catalogue = load_catalogue()
     framework = catalogue.framework("mindspore-ascend")
@@ -135,7 +135,7 @@ def job_body(run_id: str = "run-1", program: str = "ok", **spec: Any) -> dict[st
     framework = Framework.model_validate({**framework.model_dump(), "version": ENGINE})
     flavor = flavor.model_copy(update={"instance": FLAVOR})
     request = run_request(run_id, **{**spec, "env": {"PROGRAM": program, **spec.get("env", {})}})
-    return description(request, framework, flavor, Place("obs-bucket", run_id))
+    return description(request, framework, flavor, Place("obs-bucket", run_id), topic)
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from modelarts_fixture import AK, PROJECT, SK, client_of, job_body, modelarts
 from infra.local.modelarts import shapes
 from infra.local.modelarts.server import ModelArtsServer
 
+TOPIC = "urn:smn:cn-north-4:77b6a44cba5143ab91d13ab9a8ff44fd:trainyard"
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ModelArtsServer]:
@@ -53,17 +55,18 @@ def sdk_job(run_id: str = "run-1", program: str = "ok") -> v1.Job:
             },
         ),
         spec=v1.Spec(
-            resource=v1.SpecResource(flavor_id="modelarts.kat1.xlarge.public", node_count=1),
+            resource=v1.SpecResource(flavor_id="modelarts.kat1.xlarge.public", node_count=2),
             log_export_path=v1.LogExportPath(obs_url=f"{place}/log/"),
             auto_stop=v1.AutoStop(time_unit="HOURS", duration=3),
+            notification=v1.Notification(topic_urn=TOPIC, events=["JobCompleted", "JobFailed", "JobTerminated"]),
         ),
     )  # fmt: skip
 
 
 def test_the_sdk_and_we_send_the_same_bodies(server: ModelArtsServer, sdk: v1.ModelArtsClient) -> None:
     ours = client_of(server)
-    wanted = {"hyperparameters": {"epochs": 10, "fast": True}, "aim": True, "timeout": "2h"}
-    ours.create(job_body(**wanted))
+    wanted = {"hyperparameters": {"epochs": 10, "fast": True}, "aim": True, "timeout": "2h", "nodes": 2}
+    ours.create(job_body(topic=TOPIC, **wanted))
     sdk.create_training_job(v1.CreateTrainingJobRequest(body=sdk_job()))
     ours.find("run-1")
     filters = [v1.Filter(key="name", operator="like", value=["run-1"])]

@@ -28,6 +28,7 @@ REGISTRY = {
     "spot-without-retries": f"{_HERE}.machines:SpotWithoutRetries",
     "nodes-not-offered": f"{_HERE}.machines:NodesNotOffered",
     "ranks-cannot-meet": f"{_HERE}.machines:RanksCannotMeet",
+    "processes-not-per-card": f"{_HERE}.machines:ProcessesNotPerCard",
     "timeout-too-long": f"{_HERE}.machines:TimeoutTooLong",
     "code-dir-missing": f"{_HERE}.code:CodeDirMissing",
     "boot-file-missing": f"{_HERE}.code:BootFileMissing",

@@ -167,3 +167,43 @@ class RanksCannotMeet(RunRule):
                 zh="请管理员设置 `ScriptNetwork=open`，或改为 `processes: 1`。",
             ),
         )
+
+
+_EIGHT_CARDS = """\
+runs:
+  lenet5:
+    boot_file: train.py
+    framework: mindspore-ascend
+    flavor: ascend-910x8
+    output: false
+"""
+
+
+class ProcessesNotPerCard(RunRule):
+    id: ClassVar[str] = "processes-not-per-card"
+    title = Text(en="Ascend takes one process or one for each card", zh="Ascend 只支持单进程或每卡一个进程")
+    explanation = Text(
+        en="ModelArts starts a script once for each card of a machine. With `processes: 1` it runs on the first card "
+        "alone, with `processes: auto` on all of them; there is nothing in between.",
+        zh="ModelArts 在机器的每张卡上各启动一次脚本。`processes: 1` 只在第一张卡上运行，"
+        "`processes: auto` 在所有卡上运行，没有其他选择。",
+    )
+    failing = (Example({"trainyard.yaml": _EIGHT_CARDS + "    processes: 3\n"}, line=7),)
+    passing = tuple(
+        Example({"trainyard.yaml": _EIGHT_CARDS + f"    processes: {count}\n"}) for count in ("auto", "8", "1")
+    )
+
+    def check(self, view: RunView) -> Iterator[Finding]:
+        if view.flavor is None or view.framework is None or view.framework.backend != "modelarts":
+            return
+        if view.spec.processes in ("auto", 1, view.flavor.accelerators):
+            return
+        cards = view.flavor.accelerators
+        yield self.finding(
+            view.place("processes"),
+            Text(
+                en=f"ModelArts starts one process for each of this flavor's {cards} cards, or we start one alone.",
+                zh=f"ModelArts 在该规格的 {cards} 张卡上各启动一个进程，或只运行一个进程。",
+            ),
+            Text(en="Write `processes: auto`, or `processes: 1`.", zh="请写 `processes: auto` 或 `processes: 1`。"),
+        )
