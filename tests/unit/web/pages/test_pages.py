@@ -19,7 +19,7 @@ from unit.web.pages.conftest import Browser, signed_in
 from trainyard.evaluation.standard import evaluate
 from trainyard.model.finding import Finding, FindingCount, Severity
 from trainyard.model.metric import MetricGroup, Metrics, Point
-from trainyard.model.money import Cost
+from trainyard.model.money import Cost, Estimate
 from trainyard.model.repository import Repository, RepositoryKind, Scope, Visibility
 from trainyard.model.run import EvaluationFacet, FacetState, FailureReason, LogsFacet, Run, RunState, Transition
 from trainyard.model.text import Text
@@ -225,7 +225,6 @@ def test_a_first_view_is_small(pages: State, ada: Browser, run: Run) -> None:
         ({"cost": Cost(seconds=60)}, "unknown"),
         ({}, "unknown"),
         ({"state": RunState.REJECTED, "timeline": []}, "–"),
-        ({"state": RunState.RUNNING, "cost": Cost(seconds=60)}, "–"),
     ],
 )  # fmt: skip
 def test_what_a_run_cost_or_that_nobody_knows(
@@ -248,6 +247,12 @@ def test_a_price_that_nobody_knows_is_called_so(pages: State, ada: Browser, proj
     ada.language = "zh"
     row = next(row for row in ada.get("/catalogue").text.split("<tr") if "<code>ascend-910</code>" in row)
     assert "未知" in row
+
+
+def test_while_it_runs_a_run_says_the_most_that_it_may_cost(pages: State, ada: Browser, project: Repository) -> None:
+    most = Estimate(region="us-east-1", usd_per_hour=0.2, price_date="2026-01-02", most_usd=0.4)
+    store(pages, finished(state=RunState.RUNNING, cost=Cost(seconds=0, usd=0.0), estimate=most))
+    assert "<dt>Cost</dt><dd>at most $0.4</dd>" in ada.get(f"/runs/{RUN}").text
 
 
 def test_lists_read_a_bounded_number_of_rows(pages: State, ada: Browser, project: Repository) -> None:

@@ -165,7 +165,7 @@ def _trainings(count: dict[str, int] | None) -> str | None:
 def _cost(run: Any) -> str | None:
     """None before it was checked, and where it never had a machine."""
     known, most = run["cost"] or {}, run["estimate"] or {}
-    if known.get("usd") is not None:
+    if known.get("usd") or (run["final"] and known.get("usd") is not None):
         return f"{'at most ' if known['at_most'] else ''}{known['usd']:.4g} USD"
     if most and not run["final"]:
         return f"at most {most['most_usd']:.4g} USD"
