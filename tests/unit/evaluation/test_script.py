@@ -13,6 +13,7 @@ from trainyard.evaluation.repeat import repeat_evaluation, repeated_evaluation, 
 from trainyard.evaluation.verdict import judge_run
 from trainyard.logs.run import index_logs
 from trainyard.model.errors import Conflict, InvalidInput
+from trainyard.model.image import PinnedImage
 from trainyard.model.request import InputFile, PinnedInput, RunRequest
 from trainyard.model.result import AttemptResult, Ending, OutputFile
 from trainyard.model.run import FacetState, FailureReason, Run, RunState
@@ -41,6 +42,10 @@ TEST_SET = PinnedInput(
 )
 
 
+# The script stands on what the run stood on, whatever its tag means by now.
+IMAGE = PinnedImage(reference=f"ghcr.io/team/train:v1@sha256:{SHA}", manifest=f"sha256:{SHA}", layers=[])
+
+
 def end(state: State, run_id: str, outputs: dict[str, bytes], ending: Ending = Ending.SUCCEEDED) -> None:
     """The attempt has left its outputs and its result, and the log is indexed."""
     for name, content in outputs.items():
@@ -60,7 +65,7 @@ def train(state: State) -> Callable[..., None]:
         state.objects.put(layout.code_key(PARENT), b"the code")
         request = RunRequest(
             run_id=PARENT, name=run.name, project=run.project, commit=COMMIT, spec=spec,
-            code_key=layout.code_key(PARENT), evaluation_inputs=[TEST_SET],
+            code_key=layout.code_key(PARENT), evaluation_inputs=[TEST_SET], image=IMAGE,
         )  # fmt: skip
         state.objects.put(layout.request_key(PARENT), request.model_dump_json().encode())
         end(state, PARENT, {"lenet.ckpt": b"abc"} if outputs is None else outputs)
@@ -91,6 +96,7 @@ def test_the_script_runs_once_on_what_was_left_with_what_was_pinned(state: State
     assert child.spec.timeout.total_seconds() == 300
     assert child.spec.evaluation.script is None
     request = RunRequest.model_validate_json(state.objects.get(layout.request_key(child.id)))
+    assert request.image == IMAGE
     assert state.objects.get(request.code_key) == b"the code"
     model, test = request.inputs
     assert (model.argument, model.files[0].key) == ("model_url", layout.output_prefix(PARENT) + "lenet.ckpt")
