@@ -108,6 +108,18 @@ def test_the_hook_is_installed(tree: Path) -> None:
     assert (tree / ".git" / "hooks" / "pre-push").exists()
 
 
+def test_metrics_of_a_script_that_swept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training = "epoch 1 loss: 0.5\nepoch 2 loss: 0.4\n"
+    (tmp_path / "log").write_text(training * 4)
+    scopes = ["--batch-size", "32,64", "--momentum", "0.9,0.8"]
+    assert run(["metrics", str(tmp_path / "log"), "--json", *scopes]) == 0
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert [list(group["parameters"].values()) for group in groups] == [[32, 0.9], [32, 0.8], [64, 0.9], [64, 0.8]]
+    for wrong in ("32,x", "nan", "", ",".join(["1"] * 101)):
+        with pytest.raises(SystemExit, match="2"):
+            run(["metrics", str(tmp_path / "log"), "--momentum", wrong])
+
+
 @pytest.mark.usefixtures("terminal")
 def test_metrics_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "log").write_text("epoch: 1 step: 44, loss is 0.5\n")

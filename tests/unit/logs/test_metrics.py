@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from trainyard.logs import metrics as scanning
 from trainyard.logs.metrics import MetricScanner
-from trainyard.logs.recorder import assign_parameters
 from trainyard.model.metric import MetricGroup, Metrics, Point, downsample
+from trainyard.model.scopes import Scopes
 
 
 def scan(log: str | bytes, points_kept: int | None = 4000) -> Metrics:
@@ -65,15 +65,20 @@ def test_a_sweep_that_printed_its_learning_rate_is_told_apart_by_it():
 
 def test_parameters_in_the_order_of_the_tutorial_and_more_groups_than_combinations():
     metrics = Metrics([MetricGroup() for _ in range(5)])
-    assign_parameters(metrics, [16, 32], [0.1, 0.01], [])
-    assert [group.parameters for group in metrics.groups] == [
+    metrics.groups[1].parameters["learning_rate"] = 0.5
+    scopes = Scopes(batch_size=[16, 32], learning_rate=[0.1, 0.01])
+    combinations = [
         {"batch_size": 16, "learning_rate": 0.1},
         {"batch_size": 16, "learning_rate": 0.01},
         {"batch_size": 32, "learning_rate": 0.1},
         {"batch_size": 32, "learning_rate": 0.01},
         {},
     ]
-    assert assign_parameters(Metrics([MetricGroup()]), [], [], []).groups[0].parameters == {}
+    assert [group.parameters for group in scopes.named(metrics, anew=True).groups] == combinations
+    combinations[1]["learning_rate"] = 0.5
+    assert [group.parameters for group in scopes.named(metrics).groups] == combinations
+    assert metrics.groups[0].parameters == {}
+    assert Scopes().named(Metrics([MetricGroup()])).groups[0].parameters == {}
 
 
 _LINES = st.sampled_from(

@@ -79,6 +79,24 @@ def test_a_further_viewer_of_a_live_log_costs_only_the_look_whether_he_may(
         assert len(calls) <= 3
 
 
+def test_the_trainings_of_a_script_that_sweeps_are_named_by_what_it_went_through(send: Send, train: Any) -> None:
+    swept = "".join(log(accuracy) for accuracy in (0.7, 0.9, 0.8, 0.6))
+    scopes = {"batch_size": [32, 64], "learning_rate": [0.1, 0.01]}
+    train(1, swept, spec=a_spec(evaluation={"scopes": scopes}))
+    groups = send("GET", f"/v1/runs/{run_id(1)}/metrics").json["groups"]
+    assert [(one["parameters"]["batch_size"], one["parameters"]["learning_rate"]) for one in groups] == [
+        (32, 0.1), (32, 0.01), (64, 0.1), (64, 0.01),
+    ]  # fmt: skip
+    again = {"require": {"accuracy": ">= 0.9"}, "scopes": {"momentum": [0.5, 0.9, 0.95, 0.99]}}
+    reply = send("POST", f"/v1/runs/{run_id(1)}/evaluations", again)
+    assert reply.status == 201, reply.text
+    named = reply.json["evaluation"]["groups"]
+    assert [group["parameters"]["momentum"] for group in named] == [0.5, 0.9, 0.95, 0.99]
+    assert send("GET", f"/v1/runs/{run_id(1)}/metrics").json["groups"] == groups
+    wrong = send("POST", f"/v1/runs/{run_id(1)}/evaluations", {"scopes": {"momentum": ["much"]}})
+    assert (wrong.status, wrong.json["code"]) == (422, "invalid_input")
+
+
 def test_searching_a_run_and_a_project(send: Send, train: Any, project: str) -> None:
     train(1, "one needle\nnothing\nneedle two\n")
     train(2, "ValueError: needle\n")

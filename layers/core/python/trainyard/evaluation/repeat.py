@@ -15,6 +15,7 @@ from trainyard.model.evaluation import Evaluation, RepeatedEvaluation
 from trainyard.model.metric import Metrics, merged
 from trainyard.model.requirement import parse_requirement, references_in
 from trainyard.model.run import FacetState, Run
+from trainyard.model.scopes import Scopes
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
@@ -24,9 +25,18 @@ _SCRIPT = "evaluation script"
 
 
 def repeat_evaluation(
-    state: State, run: Run, require: dict[str, str], by: str, at: datetime, *, script: bool = False
+    state: State,
+    run: Run,
+    require: dict[str, str],
+    by: str,
+    at: datetime,
+    *,
+    script: bool = False,
+    scopes: Scopes | None = None,
 ) -> RepeatedEvaluation:
     """Evaluate an ended run once more. With `script` its evaluation script runs first, and the answer comes later.
+
+    `scopes` name the groups of a sweep anew.
 
     Raises:
         InvalidInput: a requirement cannot be understood, or there is no script or nothing for it to judge.
@@ -50,7 +60,9 @@ def repeat_evaluation(
             ),
             details={"field": "script"},
         )
-    record = _reserve(state, run, RepeatedEvaluation(number=0, require=require, requested_by=by, at=at))
+    record = _reserve(
+        state, run, RepeatedEvaluation(number=0, require=require, scopes=scopes or Scopes(), requested_by=by, at=at)
+    )
     if script:
         started = script_run(state, run, at, record.number, by)
         record = record.model_copy(update={"script_run": started.id})
@@ -87,7 +99,8 @@ def metrics_with(state: State, run_id: str, script: Run | None) -> Metrics:
 
 def _judge(state: State, run: Run, record: RepeatedEvaluation, script: Run | None) -> Evaluation:
     known = references(state, run, references_in(record.require))
-    evaluation = evaluate(metrics_with(state, run.id, script), record.require, known)
+    metrics = record.scopes.named(metrics_with(state, run.id, script), anew=True)
+    evaluation = evaluate(metrics, record.require, known)
     return evaluation if script is None else with_script(evaluation, script)
 
 

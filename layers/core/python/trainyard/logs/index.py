@@ -17,6 +17,7 @@ from trainyard.logs.series import SeriesArchive
 from trainyard.model.metric import Metrics, merged
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FailureReason
+from trainyard.model.scopes import Scopes
 from trainyard.store import layout
 from trainyard.store.objects import ObjectMissingError, Objects, ObjectWriter
 
@@ -100,7 +101,14 @@ class LogSummary:
     metrics_groups: int
 
 
-def index_run(objects: Objects, run_id: str, last_attempt: int | None = None, *, only: str | None = None) -> LogSummary:
+def index_run(
+    objects: Objects,
+    run_id: str,
+    last_attempt: int | None = None,
+    *,
+    only: str | None = None,
+    scopes: Scopes | None = None,
+) -> LogSummary:
     """Write `log.gz`, `log.index.json` and `metrics.json` of a run in one pass over its chunks, in constant memory.
 
     Works for every way in which a run can end, also for one that never printed anything, and may run again at any time.
@@ -108,6 +116,7 @@ def index_run(objects: Objects, run_id: str, last_attempt: int | None = None, *,
     Args:
         last_attempt: whose result tells how the run ended. None: the last one that left a log.
         only: the output file whose metrics count alone where there is one.
+        scopes: what the script swept.
     """
     numbers = attempts_with_log(objects, run_id)
     with SeriesArchive(objects, run_id) as series:
@@ -119,7 +128,7 @@ def index_run(objects: Objects, run_id: str, last_attempt: int | None = None, *,
                 for chunk, member in fetch(objects, list_chunks(objects, run_id, number), _opened):
                     archive.add(chunk.offset, member)
             index = archive.finish()
-        metrics = _metrics(objects, run_id, scanner.finish(), series, only)
+        metrics = _metrics(objects, run_id, scanner.finish(), series, only, scopes)
     # Written last: readers take the archive only when its index is there.
     objects.put(layout.log_index_key(run_id), index.to_json(), content_type="application/json")
     attempt = max(numbers, default=0) if last_attempt is None else last_attempt
@@ -127,10 +136,13 @@ def index_run(objects: Objects, run_id: str, last_attempt: int | None = None, *,
     return LogSummary(index.lines, index.bytes, failure, finder.last_lines(), len(metrics.groups))
 
 
-def _metrics(objects: Objects, run_id: str, log: Metrics, series: SeriesArchive, only: str | None) -> Metrics:
+def _metrics(
+    objects: Objects, run_id: str, log: Metrics, series: SeriesArchive, only: str | None, scopes: Scopes | None
+) -> Metrics:
     """Write what the log and all that the run left beside it measured, and where the long series lie."""
     files = metrics_of_outputs(objects, run_id, series) | metrics_of_aim(objects, run_id, series)
     metrics = files[only] if only in files else merged(log, files)
+    metrics = scopes.named(metrics) if scopes else metrics
     if index := series.index(metrics, {_LOG: log, **files}):
         objects.put(layout.series_index_key(run_id), index, content_type="application/json")
     objects.put(layout.metrics_key(run_id), metrics.to_json(), content_type="application/json")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import islice, product
+from itertools import islice
 from operator import gt
 from typing import TypeVar
 
@@ -150,26 +150,3 @@ def _tell_apart_by_learning_rate(groups: list[MetricGroup]) -> None:
         rates = {point.value for point in group.series.get("learning_rate", [])}
         if len(rates) == 1:
             group.parameters.setdefault("learning_rate", rates.pop())
-
-
-def assign_parameters(
-    metrics: Metrics, batch_sizes: list[int], learning_rates: list[float], momentums: list[float]
-) -> Metrics:
-    """Give the groups of a sweep their parameters in the tutorial's nested order: batch size, learning rate, momentum.
-
-    A scope that is empty is left out; what the log itself stated stays. Groups beyond the last combination get nothing.
-    """
-    for group, combination in zip(metrics.groups, _combinations(batch_sizes, learning_rates, momentums), strict=False):
-        group.parameters = combination | group.parameters
-    return metrics
-
-
-def _combinations(
-    batch_sizes: list[int], learning_rates: list[float], momentums: list[float]
-) -> Iterator[dict[str, Parameter]]:
-    scopes = [
-        [(name, value) for value in values]
-        for name, values in (("batch_size", batch_sizes), ("learning_rate", learning_rates), ("momentum", momentums))
-        if values
-    ]
-    return (dict(combination) for combination in product(*scopes)) if scopes else iter(())

@@ -18,7 +18,8 @@ def index_logs(state: State, run_id: str, at: datetime | None = None) -> Run | N
         return run
     # Of an evaluation script counts what it wrote for that; what it printed, where it wrote nothing.
     only = "metrics.json" if run.evaluates is not None else None
-    summary = index_run(state.objects, run_id, run.attempt, only=only)
+    scopes = run.spec.evaluation.scopes if run.spec is not None else None
+    summary = index_run(state.objects, run_id, run.attempt, only=only, scopes=scopes)
     if run.spec is not None and run.spec.is_sweep and run.job is not None:
         index_sweep(state.objects, run_id, run.spec.combinations())
     if run.spec is not None and run.job is not None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.metric import Parameter
+from trainyard.model.scopes import Scopes
 from trainyard.model.text import Text
 
 
@@ -115,6 +116,8 @@ class RepeatedEvaluation(_Frozen):
     number: int
     """From 1, in the order in which they were asked for."""
     require: dict[str, str]
+    scopes: Scopes = Scopes()
+    """What the script swept, if that was told with it."""
     requested_by: str
     at: datetime
     script_run: str | None = None

@@ -27,6 +27,7 @@ from trainyard.model.ids import is_run_id
 from trainyard.model.image import ImageReference
 from trainyard.model.installation import timeout_if_none_is_said
 from trainyard.model.repository import FULL_NAME, FullName
+from trainyard.model.scopes import Scopes
 
 RUN_NAME = r"^[A-Za-z0-9_-]{1,50}$"
 LATEST_RUN = re.compile(rf"latest +(?P<project>{FULL_NAME.pattern})( +(?P<name>[A-Za-z0-9_-]{{1,50}}))?")
@@ -175,6 +176,11 @@ class EvaluationSpec(BaseModel):
         None,
         description="A Python file, relative to code_dir, that is run after a run that succeeded: `--model_url` is the "
         "folder of its outputs, and what it writes to metrics.json in `--output_path` counts as metrics.",
+    )
+    scopes: Scopes = Field(
+        Scopes(),
+        description="Of code that trains once for each combination of values by itself: what it goes through. They "
+        "name the groups of metrics in its log where it does not say them.",
     )
     inputs: dict[str, Input] = Field({}, description="What the script is given besides, such as the test set.")
     hyperparameters: dict[str, Scalar] = Field({}, description="Further arguments of the script.")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trainyard.evaluation.comparison import Comparison, Place
 from trainyard.model.evaluation import Evaluation, RepeatedEvaluation
 from trainyard.model.metric import Parameter
+from trainyard.model.scopes import Scopes
 from trainyard.web.views import Figure, MetricsView, OutputFile, PointView, RunView
 
 
@@ -60,6 +61,7 @@ class NewEvaluation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     require: dict[str, str] = Field({}, max_length=50, description='Such as {"accuracy": ">= 0.95"}.')
+    scopes: Scopes = Field(Scopes(), description="What a script that sweeps by itself went through.")
     script: bool = Field(False, description="Run the evaluation script that the run names first.")
 
 

@@ -210,7 +210,15 @@ def evaluate_again(call: Call) -> Answer:
     call.run()
     run = commandable_run(call.state.table, call.place["run"], call.token)
     assert call.token is not None
-    made = repeat_evaluation(call.state, run, wanted.require, call.token.user, datetime.now(UTC), script=wanted.script)
+    made = repeat_evaluation(
+        call.state,
+        run,
+        wanted.require,
+        call.token.user,
+        datetime.now(UTC),
+        script=wanted.script,
+        scopes=wanted.scopes,
+    )
     location = f"/v1/runs/{run.id}/evaluations/{made.number}"
     return Answer(201, json.loads(made.model_dump_json()), {"location": location})
 
