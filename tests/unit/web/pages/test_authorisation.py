@@ -69,6 +69,7 @@ TOLD = {
     f"GET {RUN}/log": Said(READ),
     f"GET {RUN}/live": Said(READ),
     f"GET {RUN}/plots": Said(READ),
+    f"GET {RUN}/children": Said(READ),
     f"GET {RUN}/outputs": Said(READ),
     f"GET {RUN}/outputs/{{rest}}": Said(READ, 302),
     f"GET {RUN}/log.gz": Said(READ, 302),
