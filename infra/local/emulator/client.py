@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-from infra.local.emulator.gateway import CALLS, FRONT_DOOR, RESET
+from infra.local.emulator.gateway import CALLS, DISTURB, FRONT_DOOR, RESET
 from infra.local.emulator.state import CREDENTIALS, REGION
 from infra.local.processes import Child
 
@@ -94,6 +94,11 @@ def client(endpoint: str, service: str, **config: Any) -> Any:
 def open_front_door(endpoint: str, api_id: str) -> str:
     """Let the emulator's API port lead to this HTTP API; its address."""
     return str(_control(endpoint, "PUT", FRONT_DOOR + api_id)["address"])
+
+
+def disturb(endpoint: str, share: float) -> dict[str, int]:
+    """Let that share of the functions' AWS calls fail; how many did so far, before they took effect and after."""
+    return dict(_control(endpoint, "PUT", f"{DISTURB}{share}"))
 
 
 def _control(endpoint: str, method: str, path: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.emulator.calls import CallLog, MadeCall, identify, is_described_by_its_body, sent_by
+from infra.local.emulator.disturbance import Disturbance
 from infra.local.emulator.presigned import REFUSAL, has_unsigned_headers
 
 Message = MutableMapping[str, Any]
@@ -23,6 +24,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 CALLS = "/_trainyard/calls"
 RESET = "/_trainyard/calls/reset"
 FRONT_DOOR = "/_trainyard/front-door/"  # PUT /_trainyard/front-door/<api id>
+DISTURB = "/_trainyard/disturb/"  # PUT /_trainyard/disturb/<share from 0 to 1>
 _STAGE = "$default"
 
 
@@ -35,6 +37,7 @@ class Gateway:
         self._memory = memory  # remembers the API across restarts
         self._on_ready = on_ready
         self._log = CallLog()
+        self._disturbance = Disturbance()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -74,6 +77,10 @@ class Gateway:
         elif method == "PUT" and path.startswith(FRONT_DOOR):
             self._memory.write_text(path.removeprefix(FRONT_DOOR))
             await _respond(send, 200, {"address": f"http://127.0.0.1:{self._api_port}"})
+        elif method == "PUT" and path.startswith(DISTURB):
+            self._disturbance.share = float(path.removeprefix(DISTURB))
+            struck = {"before": self._disturbance.before, "after": self._disturbance.after}
+            await _respond(send, 200, struck)
         else:
             await _respond(send, 404, {"message": f"{method} {path} is unknown"})
 
@@ -90,14 +97,21 @@ class Gateway:
         if call is None:
             await self._emulator(scope, receive, send)
             return
+        struck = self._disturbance.strikes(call.caller, call.service)
+        if struck == "before":
+            await _respond(send, 500, b"")
+            return
         at, began, returned = time.time(), time.perf_counter(), 0
 
         async def weigh(message: Message) -> None:
             nonlocal returned
             returned += len(message.get("body", b""))
-            await send(message)
+            if not struck:
+                await send(message)
 
         await self._emulator(scope, receive, weigh)
+        if struck:
+            await _respond(send, 500, b"")
         sent = sent_by(call.operation, body) if "x-amz-target" in headers else []
         self._log.add(MadeCall(call, at, time.perf_counter() - began, sent, returned))
 

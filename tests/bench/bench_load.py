@@ -1,0 +1,270 @@
+"""1,000 pushes within a minute, to 50 projects, while 20 viewers follow logs; then the same with 5 % of all AWS calls failing.
+
+`make bench ONLY=load`; `LOAD_PUSHES=200 make bench ONLY=load` for less. Every run is real: the commit is fetched and
+checked, a Batch job trains, its log is indexed and it is judged. What is told here is whether anything was lost or
+doubled, and how long it took on this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import statistics
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from infra.local.demo.user import User
+from infra.local.emulator.client import client, disturb
+from infra.local.inside import dead_letters, new_token, state_of
+from infra.local.stack import Stack
+from tests.bench.bench_way import children, resident
+from tests.bench.report import report
+from trainyard.model.run import Run
+from trainyard.store.secrets import webhook_secret_name
+
+PUSHES = int(os.environ.get("LOAD_PUSHES", "1000"))
+PROJECTS = min(50, PUSHES)
+VIEWERS = 20
+WITHIN_SECONDS = 60.0
+SETTLED_SECONDS = 60.0 * 90
+SHARE = 0.05
+SCRIPT = """import time
+
+for step in range(20):
+    print(f"epoch: 1 step: {step}, loss is {1 / (step + 1):.4f}", flush=True)
+    time.sleep(0.05)
+"""
+RUN_FILE = (
+    "runs:\n  train: {boot_file: train.py, framework: python-cpu, flavor: cpu-small, output: false, timeout: 30m}\n"
+)
+
+
+@dataclass
+class Load:
+    """One round's figures."""
+
+    latencies: list[float] = field(default_factory=list)
+    """Seconds from a webhook to its answer."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Answers other than 2xx, after which the host delivers again."""
+    lines: int = 0
+    """That viewers read."""
+    reads: list[float] = field(default_factory=list)
+    """Seconds of one read of a log by a viewer."""
+    peak: float = 0.0
+    """MiB of the stack's processes and its jobs."""
+
+
+def main() -> None:
+    for share in (0.0, SHARE):
+        with Stack("bench-load", keep=False) as stack, tempfile.TemporaryDirectory() as folder:
+            one_round(stack, Path(folder), share)
+
+
+def one_round(stack: Stack, folder: Path, share: float) -> None:
+    user = User("ada", new_token(stack.addresses, "ada"), stack.addresses.api, folder)
+    pushes = list(prepared(stack, user))
+    stack.warm(at_once=2)
+    load, over = Load(), threading.Event()
+    watchers = [
+        threading.Thread(target=view, args=(stack, new_token(stack.addresses, "ada"), number, load, over), daemon=True)
+        for number in range(VIEWERS)
+    ]
+    watchers.append(threading.Thread(target=weigh, args=(stack, load, over), daemon=True))
+    disturb(stack.addresses.endpoint, share)
+    began = time.monotonic()
+    for watcher in watchers:
+        watcher.start()
+    with ThreadPoolExecutor(16) as hosts:
+        moments = [began + number * WITHIN_SECONDS / PUSHES for number in range(len(pushes))]
+        list(hosts.map(lambda push, at: deliver(stack, push, at, load), pushes, moments))
+    accepted = time.monotonic() - began
+    runs = settled(stack)
+    took = time.monotonic() - began
+    struck = disturb(stack.addresses.endpoint, 0.0)
+    over.set()
+    for watcher in watchers:
+        watcher.join(30)
+    tell(stack, f"{len(pushes)} pushes, {share:.0%} errors: ", load, runs, accepted, took, sum(struck.values()))
+
+
+def prepared(stack: Stack, user: User) -> Iterator[tuple[str, bytes, str]]:
+    """(project, body, signature) of every webhook; the commits lie on the git host, which has told nobody of them."""
+    quiet = "--receive-pack=git -c core.hooksPath=/dev/null receive-pack"
+    each = -(-PUSHES // PROJECTS)
+    made: list[list[tuple[str, bytes, str]]] = []
+    for number in range(PROJECTS):
+        name = f"ada/load-{number:02d}"
+        new = user.api.post("/v1/repositories", {"name": name, "kind": "project"})
+        tree = user.clone(new["repository"]["clone_url"])
+        (tree / "trainyard.yaml").write_text(RUN_FILE)
+        commits = ["0" * 40]
+        for step in range(each):
+            (tree / "train.py").write_text(f"{SCRIPT}# {number} {step}\n")
+            user.git("add", ".", at=tree)
+            user.git("commit", "--quiet", "--message", f"step {step}", at=tree)
+            commits.append(user.git("rev-parse", "HEAD", at=tree).strip())
+        user.git(
+            "push", "--quiet", quiet, str(stack.folder / "git" / "repositories" / f"{name}.git"), "HEAD:main", at=tree
+        )
+        secret = state_of(stack.addresses).secrets.get(webhook_secret_name(name)) or ""
+        made.append([signed(name, secret, before, after) for before, after in pairwise(commits)])
+    yield from (push for together in zip(*made, strict=True) for push in together)
+
+
+def signed(name: str, secret: str, before: str, after: str) -> tuple[str, bytes, str]:
+    body = json.dumps({"ref": "refs/heads/main", "before": before, "after": after, "pusher": {"name": "ada"}}).encode()
+    return name, body, "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def deliver(stack: Stack, push: tuple[str, bytes, str], at: float, load: Load) -> None:
+    """At its moment; again, as a person on the host's page would, until it was taken."""
+    name, body, signature = push
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": signature[-36:],
+        "X-Hub-Signature-256": signature,
+    }
+    time.sleep(max(0.0, at - time.monotonic()))
+    for _ in range(20):
+        request = urllib.request.Request(f"{stack.addresses.api}/hooks/github/{name}", body, headers)
+        began = time.monotonic()
+        try:
+            with urllib.request.urlopen(request, timeout=60):
+                load.latencies.append(time.monotonic() - began)
+                return
+        except urllib.error.HTTPError as error:
+            load.refused[str(error.code)] += 1
+        except OSError as error:
+            load.refused[type(error).__name__] += 1
+        time.sleep(0.5)
+    raise TimeoutError(f"{name} was never taken: {load.refused}")
+
+
+def view(stack: Stack, token: str, number: int, load: Load, over: threading.Event) -> None:
+    """Somebody who follows the newest log of one project from its first line to its last, and then the next."""
+    project, read = f"ada/load-{number % PROJECTS:02d}", set()
+    while not over.wait(1):
+        listed = answer(stack, token, f"/v1/projects/{project}/runs?limit=50", load)
+        waiting = [
+            run
+            for run in listed.get("runs", [])
+            if run["id"] not in read and run["state"] not in ("rejected", "admitted", "queued")
+        ]
+        if waiting:
+            read.add(waiting[-1]["id"])
+            follow(stack, token, waiting[-1]["id"], load, over)
+
+
+def follow(stack: Stack, token: str, run: str, load: Load, over: threading.Event) -> None:
+    offset, final = 0, False
+    while not final and not over.is_set():
+        page = answer(stack, token, f"/v1/runs/{run}/log?offset={offset}&wait=5", load)
+        load.lines += page.get("text", "").count("\n")
+        offset, final = page.get("next_offset", offset), page.get("end", False)
+
+
+def answer(stack: Stack, token: str, path: str, load: Load) -> dict[str, Any]:
+    """Empty where it failed: a viewer asks again."""
+    request = urllib.request.Request(stack.addresses.api + path, headers={"Authorization": f"Bearer {token}"})
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            found: dict[str, Any] = json.load(response)
+    except OSError:
+        time.sleep(1)
+        return {}
+    load.reads.append(time.monotonic() - began)
+    return found
+
+
+def weigh(stack: Stack, load: Load, over: threading.Event) -> None:
+    record = json.loads((stack.folder / "stack.json").read_text())
+    while not over.wait(5):
+        roots = [process["pid"] for process in record["processes"].values()]
+        load.peak = max(load.peak, sum(map(memory, roots)))
+
+
+def memory(pid: int) -> float:
+    """MiB of a process and all below it; what ends meanwhile counts nothing."""
+    try:
+        return resident(pid) + sum(map(memory, children(pid)))
+    except (OSError, IndexError):
+        return 0.0
+
+
+def settled(stack: Stack) -> list[Run]:
+    """All runs once every push is checked and every run has come to rest, or as they are when time is up."""
+    deadline = time.monotonic() + SETTLED_SECONDS
+    while True:
+        time.sleep(5)
+        pushes, runs = rows(stack)
+        checked = sum("checked" in push for push in pushes)
+        if (checked == PUSHES and all(run.is_settled for run in runs)) or time.monotonic() > deadline:
+            return runs
+
+
+def rows(stack: Stack) -> tuple[list[Any], list[Run]]:
+    pages = client(stack.addresses.endpoint, "dynamodb").get_paginator("scan")
+    items = [item for page in pages.paginate(TableName=stack.addresses.outputs["TableName"]) for item in page["Items"]]
+    of_kind = {kind: [item for item in items if item["kind"]["S"] == kind] for kind in ("push", "run")}
+    return of_kind["push"], [Run.model_validate_json(item["document"]["S"]) for item in of_kind["run"]]
+
+
+def jobs_of(stack: Stack) -> Counter[str]:
+    """How many jobs the Batch server was asked for under each name."""
+    batch = client(stack.addresses.batch, "batch")
+    listed: Counter[str] = Counter()
+    for queue in batch.describe_job_queues()["jobQueues"]:
+        arguments = {"jobQueue": queue["jobQueueName"], "filters": [{"name": "AFTER_CREATED_AT", "values": ["0"]}]}
+        while True:
+            page = batch.list_jobs(**arguments)
+            listed.update(job["jobName"] for job in page["jobSummaryList"])
+            if not page.get("nextToken"):
+                break
+            arguments["nextToken"] = page["nextToken"]
+    return listed
+
+
+def tell(stack: Stack, name: str, load: Load, runs: list[Run], accepted: float, took: float, struck: int) -> None:
+    jobs = jobs_of(stack)
+    ended = Counter(run.state.value for run in runs)
+    unjudged = sum(not run.is_settled for run in runs)
+    figures = {
+        "accepted after": (accepted, "s"),
+        "webhook answered, median": (statistics.median(load.latencies), "s"),
+        "webhook answered, 95th percentile": (statistics.quantiles(load.latencies, n=20)[-1], "s"),
+        "webhooks that had to be sent again": (sum(load.refused.values()), "requests"),
+        "AWS calls that failed on purpose": (struck, "calls"),
+        "all judged after": (took, "s"),
+        "runs a minute": (60 * len(runs) / took, "runs/min"),
+        "runs": (len(runs), "runs"),
+        "runs lost": (PUSHES - len(runs), "runs"),
+        "runs that did not succeed": (len(runs) - ended["succeeded"], "runs"),
+        "runs not judged": (unjudged, "runs"),
+        "runs without a job": (sum(run.id not in jobs for run in runs), "runs"),
+        "runs with two jobs": (sum(count > 1 for count in jobs.values()), "runs"),
+        "dead letters": (sum(dead_letters(stack.addresses).values()), "messages"),
+        "lines that viewers read": (load.lines, "lines"),
+        "a viewer's read, median": (statistics.median(load.reads or [0]), "s"),
+        "memory at most": (load.peak, "MiB"),
+    }
+    for figure, (value, unit) in figures.items():
+        report(name + figure, value, unit)
+
+
+if __name__ == "__main__":
+    main()
