@@ -8,12 +8,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
+from builders import a_repository
 from contracts.hosts.api_server import ApiServer, Received, api_server, serving
 from contracts.hosts.host_server import GUEST_TOKEN, OWNER_TOKEN, HostServer, host_server
 from hypothesis import given
@@ -33,9 +34,12 @@ from trainyard.hosts.contract import (
 )
 from trainyard.hosts.redaction import MASK
 from trainyard.hosts.registry import host
+from trainyard.intake.deliveries import receive_delivery
 from trainyard.model.errors import InvalidInput, Unauthenticated, UserError
 from trainyard.model.repository import Repository, RepositoryKind
 from trainyard.model.settings import Settings
+from trainyard.store import State
+from trainyard.store.secrets import webhook_secret_name
 
 DATA = Path(__file__).parents[2] / "data" / "hosts"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -138,6 +142,20 @@ class WebhookContract(ABC):
         headers = sample.headers | self.sign(sample.body, self.secret)
         with pytest.raises(Unauthenticated):
             self.host.verify(headers, sample.body + b" ", self.secret, NOW)
+
+    def test_a_delivery_that_is_replayed_is_one_push(self, state: State) -> None:
+        sample, _ = self.branch_push()
+        headers = sample.headers | self.sign(sample.body, self.secret)
+        for name, secret in (("ada/mine", self.secret), ("ada/other", "whsec_" + "b3RoZXIgc2VjcmV0IQ==")):
+            state.table.create_repository(a_repository(name, host=self.name))
+            state.secrets.put(webhook_secret_name(name), secret)
+        first = receive_delivery(state, self.name, "ada/mine", headers, sample.body, NOW)
+        again = receive_delivery(state, self.name, "ada/mine", headers, sample.body, NOW + timedelta(seconds=30))
+        assert (first.kind, again.kind, again.pushes) == ("push", "repeated", first.pushes)
+        with pytest.raises(Unauthenticated):  # at another project's address
+            receive_delivery(state, self.name, "ada/other", headers, sample.body, NOW)
+        assert [push.id for push in state.table.pushes_of("ada/mine").rows] == first.pushes
+        assert state.table.pushes_of("ada/other").rows == []
 
     @pytest.mark.parametrize("junk", ["", "x", "sha256=", "v1,", "\ud800", "ä" * 64, "0" * 64])
     def test_refuses_a_malformed_signature(self, junk: str) -> None:
