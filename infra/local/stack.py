@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TextIO
+from urllib.parse import urlsplit
 
 from infra.local.deploy.errors import DeploymentFailed
 from infra.local.emulator.client import Emulator, client
@@ -120,6 +121,14 @@ class Stack:
             for name, child in self._children.items()
         }
         return {"emulator": self._emulator.alive() and answers(self.addresses.endpoint), **parts}
+
+    def revive_batch(self) -> None:
+        """Start the Batch server again where it was, after it died; it finds its jobs by its state file."""
+        port = urlsplit(self.addresses.batch).port
+        assert port is not None
+        self._children.pop("batch").stop()
+        self._run("batch", *self._batch_arguments(self.addresses.endpoint, port))
+        self._write_down()
 
     def warm(self, at_once: int = 4) -> dict[str, float]:
         """Call every function once with an event that does nothing; logical id -> seconds. Bounded by their limits."""
