@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 from unit.runner.rig import RUN_ID, Rig
 
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.text import Text
+from trainyard.runner import script
+from trainyard.runner.job import Job
 from trainyard.store import layout
 
 
@@ -44,6 +48,19 @@ print("epoch: 1 step: 1, loss is 0.5" if rank == 0 else "done", flush=True)
         "[rank 2] hello to 2 2",
         "epoch: 1 step: 1, loss is 0.5",
     ]
+
+
+def test_machines_of_a_run_agree_where_ranks_meet_and_other_runs_meet_elsewhere(rig: Rig) -> None:
+    request = rig.request("print()", processes=2)
+
+    def port(**job: Any) -> str:
+        made = Job(**{"run_id": RUN_ID, "bucket": "b", "cache": rig.cache, "job_id": "j", "attempt": 1, **job})
+        words = script.command(request, made, Path("python"), [])
+        return words[words.index("-c") + 6]
+
+    assert port(nodes=2) == port(nodes=2, node=1)
+    assert len({port(), port(run_id="run-another"), port(child=0), port(child=1)}) == 4
+    assert 20_000 <= int(port()) < 30_000
 
 
 def test_a_rank_that_fails_ends_all(rig: Rig) -> None:

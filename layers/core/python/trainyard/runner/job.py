@@ -48,6 +48,11 @@ class Job:
             return layout.child_id(self.run_id, self.child)
         return layout.node_id(self.run_id, self.node) if self.node else self.run_id
 
+    @property
+    def place_of_ranks(self) -> str:
+        """What all machines of one training share, and no other training has."""
+        return self.place if self.child is not None else self.run_id
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Job:
         """KeyError or ValueError where the job definition is wrong: the operator's mistake, not the user's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,8 @@ from trainyard.runner.workspace import Workspace
 
 _READ_BYTES = 1 << 16
 _DRAIN_SECONDS = 30.0
-_MASTER_PORT = 29500
+# Where ranks meet: below the ports that systems give away by themselves.
+_MASTER_PORTS = range(20_000, 30_000)
 TIMEOUT_GRACE_SECONDS = 30.0
 # What an image sets for its accelerator; everything else of the runner's environment stays with the runner.
 _PASSED_ON = ("CUDA", "NVIDIA_", "ASCEND", "LD_LIBRARY_PATH", "TZ")
@@ -95,8 +97,13 @@ def command(request: RunRequest, job: Job, python: Path, arguments: list[str]) -
         return one
     # As text: the script's user cannot read files of ours.
     text = Path(__file__).with_name("ranks.py").read_text()
-    told = [str(count), str(job.node * count), str(job.nodes * count), job.main_node, str(_MASTER_PORT)]
+    told = [str(count), str(job.node * count), str(job.nodes * count), job.main_node, str(_master_port(job))]
     return [str(python), "-I", "-c", text, *told, *one]
+
+
+def _master_port(job: Job) -> int:
+    """The same on all machines of a run, and most likely another one for another run on the same machine."""
+    return _MASTER_PORTS[zlib.crc32(job.place_of_ranks.encode()) % len(_MASTER_PORTS)]
 
 
 def processes(request: RunRequest) -> int:
