@@ -310,6 +310,7 @@ def test_the_projects_own_evaluation_script_decides_and_the_bundle_is_signed(
 
     monkeypatch.setenv("TRAINYARD_URL", user.api.url)
     monkeypatch.setenv("TRAINYARD_TOKEN", user.token)
+    monkeypatch.setattr("trainyard.cli.terminal.is_terminal", lambda: True)
     assert command(["download", run["id"], str(tmp_path)]) == 0
     assert command(["verify", run["id"], "--outputs", str(tmp_path)]) == 0
     assert "same       model.ckpt" in capsys.readouterr().out
