@@ -97,19 +97,33 @@ def _different(passages: list[Passage]) -> list[Passage]:
 def test_every_fault_of_every_call(way: Way, function: str, capsys: pytest.CaptureFixture[str]) -> None:
     passages = _different([one for one in way.passages if one.step.function == function])
     assert passages, f"the way of tests/faults/way.py does not lead through {function}"
-    wrong, tried = [], 0
+    wrong, tried, calls = [], 0, 0
+    known: set[tuple[str, ...]] = set()
     for passage in passages:
         for number, call in enumerate(passage.calls):
+            # To fail where something is read is to end behind the last write, which is tried in every passage.
+            if _reads(call) and _squeezed(passage.calls[: number + 1]) in known:
+                continue
+            known.add(_squeezed(passage.calls[: number + 1]))
+            calls += 1
             for fault in Fault:
                 way.world.restore(passage.before)
                 before = way.world.wire.struck
                 way.world.through(passage.step, (number, fault))
                 tried += way.world.wire.struck > before
                 wrong += [f"{call} ({number}) {fault}: {line}" for line in _difference(way, passage)]
-    calls = sum(len(passage.calls) for passage in passages)
     with capsys.disabled():
         print(f"\n  {function}: {calls} calls x {len(Fault)} faults = {tried} cases", end="")
     assert not wrong, "\n".join(wrong)
+
+
+def _reads(call: str) -> bool:
+    return call.partition(".")[2].startswith(("Get", "List", "Query", "Describe", "Head", "BatchGet"))
+
+
+def _squeezed(calls: list[str]) -> tuple[str, ...]:
+    """The way to a call: whoever called the same before it, however often in a row beyond twice, is at the same place."""
+    return tuple(call for number, call in enumerate(calls) if number < 2 or {call} != set(calls[number - 2 : number]))
 
 
 def _difference(way: Way, passage: Passage) -> list[str]:

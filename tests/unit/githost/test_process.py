@@ -13,6 +13,8 @@ from pathlib import Path
 
 from unit.githost.little_stack import LittleStack, Person
 
+from infra.local.emulator.state import CREDENTIALS
+
 REPOSITORY_ROOT = Path(__file__).parents[3]
 
 
@@ -22,7 +24,9 @@ def test_it_says_where_it_is_creates_a_repository_and_ends_at_sigterm(
     name = stack.state.table.name
     options = ["--root", str(tmp_path / "other"), "--aws-endpoint", aws, "--table", name, "--bucket", name]
     options += ["--secrets-prefix", f"/{name}", "--api-url", stack.api_address]
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY_ROOT}:{REPOSITORY_ROOT}/layers/core/python"}
+    packages = f"{REPOSITORY_ROOT}:{REPOSITORY_ROOT}/layers/core/python"
+    # Only the account's own key: whatever else the environment holds, such as a session's token, is nobody's here.
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": packages, **CREDENTIALS}
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local.githost", *options],
         stdout=subprocess.PIPE,

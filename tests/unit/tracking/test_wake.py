@@ -205,7 +205,7 @@ def test_smn_that_is_away_is_no_refusal(rig: Rig) -> None:
     rig.told(smn_endpoint=away)
     message = rig.notification(signing_cert_url=f"{away}/smn/{rig.smn.certificate_name}")
     with pytest.raises(HostUnavailableError):
-        wake.hear(rig.state, json.dumps(message).encode(), NOW)
+        wake.hear(rig.state, json.dumps(message).encode(), datetime.now(UTC))
 
 
 def confirmation(rig: Rig, url: str) -> dict[str, Any]:

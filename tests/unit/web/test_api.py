@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.web.conftest import Send
 
+from trainyard.logs import viewers
 from trainyard.model import lifecycle
 from trainyard.model.finding import FindingCount
 from trainyard.model.lifecycle import JobPhase, Observation
@@ -189,8 +190,10 @@ def test_what_a_run_left(send: Send, project: str, web_state: State) -> None:
     assert ([one["path"] for one in rest["outputs"]], rest["next_cursor"]) == (["z.txt"], None)
 
 
-def test_the_log_by_offset(send: Send, project: str, web_state: State) -> None:
+def test_the_log_by_offset(send: Send, project: str, web_state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     import gzip
+
+    monkeypatch.setattr(viewers, "KEPT_SECONDS", 0.0)
 
     run_id = start(send)["id"]
     path = f"/v1/runs/{run_id}/log"
