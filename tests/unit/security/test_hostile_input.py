@@ -16,11 +16,11 @@ from pydantic import ValidationError
 from unit.web.conftest import event
 
 from trainyard.intake.submissions import SubmitRun
-from trainyard.logs.chunks import PIECE_BYTES
 from trainyard.logs.chunks import unpack as unpack_log
 from trainyard.runner import code
 from trainyard.runner.errors import SetupError
 from trainyard.store import State, layout
+from trainyard.store.gzip_members import PIECE_BYTES
 from trainyard.store.secrets import webhook_secret_name
 from trainyard.web import hooks
 from trainyard.web.hooks import handle_hook

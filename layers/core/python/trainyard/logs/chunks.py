@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trainyard.store import layout
+from trainyard.store.gzip_members import reader, unfolded
 from trainyard.store.objects import Objects, StoredObject
 
-PIECE_BYTES = 1 << 20
-"""Memory taken by what is decompressed at a time, however much a member unfolds to."""
 _AHEAD = 8
-_GZIP = 31
 # How far before a place its chunk may begin. Slow scripts leave small chunks, and many of them in a mebibyte; a chunk
 # that is longer than that comes from no runner of ours.
 _LOOK_BACK = (64 << 10, 1 << 20)
@@ -101,12 +99,8 @@ def unpack(data: bytes) -> Iterator[bytes]:
         zlib.error: after the pieces that could be read, if the bytes are damaged or cut off.
     """
     while data:
-        member = zlib.decompressobj(_GZIP)
-        piece = member.decompress(data, PIECE_BYTES)
-        while piece or member.unconsumed_tail:
-            if piece:
-                yield piece
-            piece = member.decompress(member.unconsumed_tail, PIECE_BYTES)
+        member = reader()
+        yield from unfolded(member, data)
         if not member.eof:
             raise zlib.error("the gzip member is cut off")
         data = member.unused_data.lstrip(b"\0")

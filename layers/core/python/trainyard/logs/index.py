@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from trainyard.logs.chunks import PIECE_BYTES, attempts_with_log, fetch, list_chunks, unpack
+from trainyard.logs.chunks import attempts_with_log, fetch, list_chunks, unpack
 from trainyard.logs.failure import FailureFinder
 from trainyard.logs.left import metrics_of_aim, metrics_of_outputs
 from trainyard.logs.metrics import MetricScanner
@@ -19,6 +19,7 @@ from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FailureReason
 from trainyard.model.scopes import Scopes
 from trainyard.store import layout
+from trainyard.store.gzip_members import PIECE_BYTES
 from trainyard.store.objects import ObjectMissingError, Objects, ObjectWriter
 
 # Small chunks share an entry of the index, large ones are split: a page is one short read, the index stays small.

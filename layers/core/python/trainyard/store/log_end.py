@@ -6,12 +6,11 @@ import zlib
 from collections.abc import Iterator
 
 from trainyard.store import layout
+from trainyard.store.gzip_members import reader, unfolded
 from trainyard.store.objects import Objects
 
 MOST_CHUNK_BYTES = 64 << 20
 """Of one chunk, unfolded. Whoever writes one holds it in memory; the largest that is written has 5 MB."""
-_PIECE_BYTES = 1 << 20
-_GZIP = 31
 
 
 def log_end(objects: Objects, run_id: str, attempt: int) -> int:
@@ -36,11 +35,8 @@ def _unfolded_size(objects: Objects, key: str) -> int:
 
 def _unfolded(objects: Objects, key: str) -> Iterator[bytes]:
     """In pieces, so that no more than one is ever held."""
-    member = zlib.decompressobj(_GZIP)
+    member = reader()
     for packed in objects.stream(key):
-        piece = member.decompress(packed, _PIECE_BYTES)
-        while piece or member.unconsumed_tail:
-            yield piece
-            piece = member.decompress(member.unconsumed_tail, _PIECE_BYTES)
+        yield from unfolded(member, packed)
     if not member.eof:
         raise zlib.error("it is cut off")

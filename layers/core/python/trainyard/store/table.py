@@ -154,16 +154,7 @@ class Table:
 
     def put_report(self, report: Report) -> bool:
         """Write the next version of a report; False if somebody else was quicker."""
-        from botocore.exceptions import ClientError
-
-        try:
-            # Alone, because a transaction of one costs twice as much.
-            self._dynamodb.put_item(**_next_version(self.name, _report_item(report))["Put"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        return self._put_if(_next_version(self.name, _report_item(report))["Put"])
 
     def delete_run(self, run_id: str) -> None:
         self._dynamodb.delete_item(TableName=self.name, Key=_key(f"RUN#{run_id}"))
@@ -198,7 +189,7 @@ class Table:
 
     def create_lost_push(self, push: Push) -> bool:
         """Write the row of a push that its ref remembers; False if it is there."""
-        return self._all_or_none([_create(self.name, _push_item(push))])
+        return self._put_if(_create(self.name, _push_item(push))["Put"])
 
     def finish_push(self, push: Push, runs: Sequence[Run]) -> bool:
         """Write all runs of a push and mark it checked, together or not at all. False if that was done before."""
@@ -488,21 +479,17 @@ class Table:
 
     def _replace(self, there: dict[str, Any] | None, row: dict[str, Any] | None) -> bool:
         """False if somebody else was quicker."""
-        condition, values = "attribute_not_exists(pk)", {}
-        if there is not None and "document" in there:
-            condition, values = "document = :known", {":known": there["document"]}
-        elif there is not None:
-            condition = "attribute_exists(pk)"
-        if row is None:
-            assert there is not None
-            action: Any = {"Delete": {"TableName": self.name, "Key": {"pk": there["pk"]}}}
+        if there is None:
+            condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        elif "document" in there:
+            known = {":known": there["document"]}
+            condition = {"ConditionExpression": "document = :known", "ExpressionAttributeValues": known}
         else:
-            action = {"Put": {"TableName": self.name, "Item": {**row, _PUT_BACK: {"BOOL": True}}}}
-        (kind,) = action
-        action[kind]["ConditionExpression"] = condition
-        if values:
-            action[kind]["ExpressionAttributeValues"] = values
-        return self._all_or_none([action])
+            condition = {"ConditionExpression": "attribute_exists(pk)"}
+        if row is not None:
+            return self._put_if({"TableName": self.name, "Item": {**row, _PUT_BACK: {"BOOL": True}}, **condition})
+        assert there is not None
+        return _is_met(self._dynamodb.delete_item, {"TableName": self.name, "Key": {"pk": there["pk"]}, **condition})
 
     def _listed(self, place: str, limit: int, cursor: str | None) -> Page[Listed]:
         return self._query(Listed, BY_PROJECT, "project", place, limit, cursor, newest_first=False)
@@ -537,16 +524,11 @@ class Table:
             raise AlreadyThereError(item["pk"]["S"])
 
     def _put_if(self, arguments: Any) -> bool:
-        """Write one row; False, and nothing written, if its condition does not hold."""
-        from botocore.exceptions import ClientError
+        """Write one row; False, and nothing written, if its condition does not hold.
 
-        try:
-            self._dynamodb.put_item(**arguments)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        A transaction of one would do the same for twice the price.
+        """
+        return _is_met(self._dynamodb.put_item, arguments)
 
     def _query(
         self,
@@ -589,6 +571,19 @@ class Table:
             raise
         last = answer.get("LastEvaluatedKey")
         return list(answer["Items"]), _write_cursor(last) if last else None
+
+
+def _is_met(act: Callable[..., Any], arguments: Any) -> bool:
+    """Whether the condition of a write of one row held, so that it was done."""
+    from botocore.exceptions import ClientError
+
+    try:
+        act(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
 
 
 def push_key(push_id: str) -> str:
