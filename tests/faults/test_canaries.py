@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.way import SECRET, TOKEN, furnish, scenes
-from faults.world import Step, World, world
+from faults.way import SECRET, TOKEN, furnished, scenes
+from faults.world import Step, World
 
 NOTIFICATION = "c2VjcmV0"
 """What `furnish` keeps behind `whsec_`."""
@@ -18,10 +18,7 @@ NOTIFICATION = "c2VjcmV0"
 
 def test_no_secret_is_left_on_the_way(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)  # as deployed
-    with pytest.MonkeyPatch.context() as patch, world(tmp_path) as made:
-        patch.setattr("time.sleep", lambda _: None)
-        token = furnish(made)
-        made.drain()
+    with furnished(tmp_path) as (made, token):
         messages = go(made, token)
         jobs = [json.dumps(job.detail) for job in made.batch._state.jobs.values()]
         tokens = {one for job in jobs for one in job_tokens(job)}

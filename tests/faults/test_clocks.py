@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from faults.way import furnish, scenes
-from faults.world import Snapshot, World, world
+from faults.way import furnished, scenes
+from faults.world import Snapshot, World
 
 HOUR = timedelta(hours=1)
 NAMING = ("receive_push", "api")
@@ -19,11 +19,7 @@ NAMING = ("receive_push", "api")
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str, Snapshot]]:
-    with pytest.MonkeyPatch.context() as patch, world(tmp_path_factory.mktemp("clocks")) as made:
-        patch.setattr("time.sleep", lambda _: None)
-        token = furnish(made)
-        made.drain()
-        made.pending.clear()
+    with furnished(tmp_path_factory.mktemp("clocks")) as (made, token):
         yield made, token, made.snapshot()
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
-from faults.way import furnish, scenes
+from faults.way import furnished, scenes
 from faults.wire import Fault
-from faults.world import Snapshot, Step, World, world
+from faults.world import Snapshot, Step, World
 
 HANDLERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 
@@ -48,11 +48,7 @@ class Way:
 @pytest.fixture(scope="module")
 def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     """The undisturbed way, with a look at the world before and after each call."""
-    with pytest.MonkeyPatch.context() as patch, world(tmp_path_factory.mktemp("way")) as around:
-        patch.setattr("time.sleep", lambda _: None)
-        token = furnish(around)
-        around.drain()
-        around.pending.clear()
+    with furnished(tmp_path_factory.mktemp("way")) as (around, token):
         around.events.clear()
         start = around.snapshot()
         passages, events = [], Counter[str]()

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from faults.way import CHECK, PROJECT, furnish, scenes
-from faults.world import World, rules, world
+from faults.way import CHECK, PROJECT, furnished, scenes
+from faults.world import World, rules
 
 from trainyard.compute.registry import backend
 from trainyard.intake.unanswered import ask_again
@@ -27,11 +27,7 @@ LOST = [
 
 @pytest.fixture(scope="module")
 def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str, Any]]:
-    with pytest.MonkeyPatch.context() as patch, world(tmp_path_factory.mktemp("lost")) as made:
-        patch.setattr("time.sleep", lambda _: None)
-        token = furnish(made)
-        made.drain()
-        made.pending.clear()
+    with furnished(tmp_path_factory.mktemp("lost")) as (made, token):
         yield made, token, made.snapshot()
 
 

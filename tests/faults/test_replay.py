@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from faults.way import furnish, scenes
-from faults.world import Step, World, world
+from faults.way import furnished, scenes
+from faults.world import Step, World
 
 from trainyard.cli.main import run as cli
 from trainyard.clients import client
@@ -32,12 +32,8 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]:
-    with pytest.MonkeyPatch.context() as patch, world(tmp_path_factory.mktemp("replay")) as made:
-        patch.setattr("time.sleep", lambda _: None)
+    with furnished(tmp_path_factory.mktemp("replay")) as (made, token):
         client("cloudformation").create_stack(StackName="trainyard", TemplateBody=json.dumps(TEMPLATE))
-        token = furnish(made)
-        made.drain()
-        made.pending.clear()
         yield made, token
 
 

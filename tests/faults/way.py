@@ -6,12 +6,15 @@ import gzip
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 from builders import a_repository
-from faults.world import Step, World
+from faults.world import Step, World, world
 from unit.web.conftest import event as http_event
 
 from trainyard.model.check import Check
@@ -66,6 +69,17 @@ def furnish(world: World) -> str:
     world.commit = world.git.repository(PROJECT).commit(FILES)
     token, _ = issue_token(world.state.table, "demo", [Scope.WRITE])
     return token
+
+
+@contextmanager
+def furnished(folder: Path) -> Iterator[tuple[World, str]]:
+    """A furnished world at rest, in which nobody waits between two tries; and the token."""
+    with pytest.MonkeyPatch.context() as patch, world(folder) as made:
+        patch.setattr("time.sleep", lambda _: None)
+        token = furnish(made)
+        made.drain()
+        made.pending.clear()
+        yield made, token
 
 
 def scenes(token: str) -> list[Scene]:
