@@ -120,9 +120,7 @@ def _push(world: World) -> Step:
     body = json.dumps({"ref": "refs/heads/main", "before": "0" * 40, "after": world.commit, "pusher": {"name": "demo"}})
     signature = "sha256=" + hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
     headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": signature, "X-GitHub-Delivery": "delivery-1"}
-    host, owner, name = "github", *PROJECT.split("/")
-    call = http_event("POST", f"/hooks/github/{PROJECT}", body, **headers)
-    return Step("receive_push", {**call, "pathParameters": {"host": host, "owner": owner, "name": name}})
+    return Step("receive_push", http_event("POST", f"/hooks/github/{PROJECT}", body, **headers))
 
 
 def _train(world: World) -> None:

@@ -140,10 +140,9 @@ def test_receive_push_answers_webhooks(invoke: Invoke) -> None:
             "http": {"method": "POST", "path": "/hooks/github/demo/lenet5"},
             "domainName": "api.example",
         },
-        "pathParameters": {"host": "github", "owner": "demo", "name": "lenet5"},
         "body": "{}",
     }
-    assert invoke("receive_push", event)["statusCode"] == 404
+    assert invoke("receive_push", event)["statusCode"] == 401
 
 
 def test_publish_changes_sends_what_changed(house: State, invoke: Invoke) -> None:

@@ -109,9 +109,13 @@ def test_an_unsigned_delivery_is_refused_and_leaves_nothing(state: State, projec
 
 
 @pytest.mark.parametrize("name", ["ada/other", "ada", "../x", "ada/lenet5/x", "", "a" * 500 + "/b"])
-def test_an_unknown_project_is_not_found(state: State, project: Repository, name: str) -> None:
-    with pytest.raises(NotFound):
+def test_an_unknown_project_looks_like_a_wrong_signature(state: State, project: Repository, name: str) -> None:
+    """Else anybody could ask which private projects there are."""
+    with pytest.raises(Unauthenticated) as unknown:
         deliver(state, push(), name=name)
+    with pytest.raises(Unauthenticated) as wrong:
+        receive_delivery(state, "github", "ada/lenet5", headers(push(), secret="no"), push(), NOW)
+    assert unknown.value.message == wrong.value.message
 
 
 def test_an_unknown_host_is_not_found(state: State, project: Repository) -> None:
@@ -121,7 +125,7 @@ def test_an_unknown_host_is_not_found(state: State, project: Repository) -> None
 
 def test_only_projects_take_webhooks(state: State) -> None:
     state.table.create_repository(make_repository("ada/digits", kind=RepositoryKind.DATASET))
-    with pytest.raises(NotFound):
+    with pytest.raises(Unauthenticated):
         deliver(state, push(), name="ada/digits")
 
 

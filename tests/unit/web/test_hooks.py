@@ -28,7 +28,7 @@ def deliver(body: str | bytes, secret: str, name: str = "lenet5", host: str = "g
     signature = "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
     sent = {"X-GitHub-Event": "push", "X-Hub-Signature-256": signature, **headers}
     call = event("POST", f"/hooks/{host}/ada/{name}", body, **sent)
-    answer = handle_hook({**call, "pathParameters": {"host": host, "owner": "ada", "name": name}})
+    answer = handle_hook(call)
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -52,7 +52,7 @@ def test_ping_and_deletion(secret: str) -> None:
 
 def test_refusals_lose_nothing_and_say_why(secret: str, web_state: State) -> None:
     assert deliver(PUSH, "wrong")[0] == 401
-    assert deliver(PUSH, secret, name="unknown")[0] == 404
+    assert deliver(PUSH, secret, name="unknown")[0] == 401
     assert deliver(PUSH, secret, host="unknown")[0] == 404
     assert deliver("[]", secret)[0] == 422
     status, body = deliver(" " * (MAX_BODY_BYTES + 1), secret)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from unit.web.pages.conftest import Browser, Shown
 from unit.web.personas import PRIVATE, PUBLIC, House, build
 
 from trainyard import clients
+from trainyard.model.check import Check
 from trainyard.model.repository import Scope
 from trainyard.model.settings import Settings
 from trainyard.store.access import issue_token, token_digest
@@ -22,17 +24,22 @@ from trainyard.web.pages import routing
 from trainyard.web.pages.routing import PAGES, Page
 from trainyard.web.static_files import static_url
 
-VISITORS = ("anonymous", "revoked", "stranger", "reader", "member_reading", "member", "owner", "operator")
+# A job's token is no session, whatever cookie brings it.
+VISITORS = ("anonymous", "revoked", "own_job", "stranger", "reader", "member_reading", "member", "owner", "operator")
 Rule = Mapping[str, int]
 ALL: Rule = {}
 # Whoever has to sign in is sent there from a page, and refused where a form was sent.
-SIGNED_IN: Rule = {"anonymous": 303, "revoked": 303}
-READ: Rule = {"anonymous": 404, "revoked": 404, "stranger": 404, "operator": 404}
+SIGNED_IN: Rule = {"anonymous": 303, "revoked": 303, "own_job": 303}
+READ: Rule = {"anonymous": 404, "revoked": 404, "own_job": 404, "stranger": 404, "operator": 404}
 COMMAND: Rule = {**SIGNED_IN, "stranger": 404, "operator": 404, "reader": 403, "member_reading": 403}
-SENT: Rule = {"anonymous": 401, "revoked": 401}
+SENT: Rule = {"anonymous": 401, "revoked": 401, "own_job": 401}
 SENT_COMMAND: Rule = {**COMMAND, **SENT}
 SENT_OWN: Rule = {**SENT, "stranger": 404, "reader": 403, "member_reading": 403, "member": 403}
-SENT_SEEN: Rule = {**SENT_COMMAND, "anonymous": 404, "revoked": 404}
+SENT_SEEN: Rule = {**SENT_COMMAND, "anonymous": 404, "revoked": 404, "own_job": 404}
+# A form that shows its refusals at its fields.
+SHOWN: Rule = {"anonymous": 422, "revoked": 422, "own_job": 422, "member_reading": 422}
+# A check is its asker's own: bob's, who once has a token for writing and once one for reading.
+ASKER: Rule = {**COMMAND, "reader": 403, "owner": 404}
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ TOLD = {
     "GET /guide": Said(ALL),
     "GET /catalogue": Said(ALL),
     "GET /static/{file}": Said(ALL),
+    "POST /sign-in": Said(ALL, 401, form={"token": "ty_" + "x" * 43}),
     "POST /sign-out": Said(ALL, 303),
     # Nobody named a provider here; `test_openid.py` has one.
     "GET /sign-in/openid": Said(ALL, 404),
@@ -60,11 +68,13 @@ TOLD = {
     "POST /account/tokens": Said(SENT, 201, form={"scope": "read"}),
     "POST /account/tokens/{token}/revoke": Said({**SENT, "member_reading": 403}, 303),
     "GET /repositories/new": Said(SIGNED_IN),
+    "POST /repositories/new": Said(SHOWN, 201, form={"name": "new", "kind": "dataset"}),
     "GET /repositories/{owner}/{name}": Said(READ),
     f"GET {PROJECT}": Said(READ),
     f"GET {PROJECT}/compare": Said(READ, query="run={run},{other}"),
     f"GET {PROJECT}/new": Said(COMMAND),
     f"POST {PROJECT}/new": Said(SENT_COMMAND, form={"action": "add"}),
+    f"GET {PROJECT}/checks/{{check}}": Said(ASKER),
     f"GET {RUN}": Said(READ),
     f"GET {RUN}/log": Said(READ),
     f"GET {RUN}/live": Said(READ),
@@ -80,8 +90,9 @@ TOLD = {
     f"POST {RUN}/rerun": Said(SENT_SEEN, 303),
     f"POST {RUN}/delete": Said(SENT_SEEN, 303),
 }
-# Signing in is for who is not signed in; the other form says its refusals at its fields; a check is its asker's own.
-FORMS = {"GET /sign-in", "POST /sign-in", "POST /repositories/new", f"GET {PROJECT}/checks/{{check}}"}
+# Who is signed in already is led on.
+SIGN_IN = "GET /sign-in"
+CHECK = "check-" + "0" * 32
 
 
 def said(page: Page) -> str:
@@ -100,7 +111,7 @@ class Visitors:
         places = {
             "owner": owner, "name": name, "run": runs[known.run], "other": runs["going"], "rest": "a.ckpt",
             "token": self.house.token_ids.get(visitor, "x"), "file": static_url("app.css").rpartition("/")[2],
-            "check": "x",
+            "check": CHECK,
         }  # fmt: skip
 
         def filled(text: str) -> str:
@@ -122,11 +133,13 @@ def visitors(kept_session: Any, kept_client: Any) -> Iterator[Visitors]:
         patch.setattr("trainyard.intake.repositories.settings", lambda: own)
         house = build(state)
         sessions: dict[str, dict[str, str]] = {"anonymous": {}}
-        for visitor in VISITORS[2:]:
+        sessions["own_job"] = {"__Host-session": house.tokens["own_job"] or ""}
+        for visitor in VISITORS[3:]:
             browser = Browser()
             assert browser.sign_in(house.tokens[visitor] or "").status == 303
             sessions[visitor] = browser.cookies
         sessions["revoked"] = _signed_in_and_revoked(house)
+        state.table.create_check(Check(id=CHECK, project=PRIVATE, requested_by="bob", requested_at=datetime.now(UTC)))
         house.keep()
         yield Visitors(house, sessions)
 
@@ -139,11 +152,22 @@ def _signed_in_and_revoked(house: House) -> dict[str, str]:
     return browser.cookies
 
 
+def test_who_is_signed_in_is_not_asked_again(visitors: Visitors) -> None:
+    page = next(page for page in PAGES if said(page) == SIGN_IN)
+    shown = {visitor: visitors.ask(page, Said(ALL), visitor).status for visitor in VISITORS}
+    assert shown == {visitor: 200 if visitor in SENT else 303 for visitor in VISITORS}
+
+
+def test_no_session_is_opened_for_a_job(visitors: Visitors) -> None:
+    assert Browser().sign_in(visitors.house.tokens["own_job"] or "").status == 401
+    assert visitors.house.snapshot() == visitors.house.rows
+
+
 def test_every_page_says_who_may() -> None:
-    assert {said(page) for page in PAGES} == set(TOLD) | FORMS
+    assert {said(page) for page in PAGES} == set(TOLD) | {SIGN_IN}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if said(page) in TOLD], ids=said)
+@pytest.mark.parametrize("page", [page for page in PAGES if said(page) != SIGN_IN], ids=said)
 def test_who_may(visitors: Visitors, page: Page) -> None:
     known, house = TOLD[said(page)], visitors.house
     for visitor, status in known.rule.items():
@@ -169,17 +193,9 @@ def test_no_form_is_taken_that_we_did_not_give_out(visitors: Visitors, page: Pag
     assert visitors.house.snapshot() == visitors.house.rows
 
 
-def test_a_repository_is_not_made_by_who_may_not(visitors: Visitors) -> None:
-    page = next(page for page in PAGES if said(page) == "POST /repositories/new")
-    for visitor in ("anonymous", "revoked", "member_reading"):
-        known = Said(ALL, form={"name": "new", "kind": "dataset"})
-        assert visitors.ask(page, known, visitor, **_csrf(visitors, page, visitor)).status in (401, 403, 422)
-    assert visitors.house.snapshot() == visitors.house.rows
-
-
 def _csrf(visitors: Visitors, page: Page, visitor: str) -> dict[str, str]:
     """Of the page that this browser would have the form from; a session that was taken back is shown the sign-in."""
-    if page.method == "GET" or visitor != "revoked":
+    if page.method == "GET" or visitor not in ("revoked", "own_job"):
         return {}
     browser = Browser(cookies=visitors.sessions[visitor])
     return {"csrf": browser.get("/sign-in").csrf()}

@@ -34,12 +34,14 @@ def same(given: str, expected: str) -> bool:
 
 
 def wrong_signature() -> Unauthenticated:
-    """Always the same words: they tell nobody which part was wrong."""
+    """Always the same words: they tell nobody which part was wrong, nor whether there is such a project."""
     return Unauthenticated(
         Text(
-            en="The webhook's signature is missing or wrong. Copy the secret shown when the project was connected into "
-            "the webhook's settings, or connect the project again for a new one.",
-            zh="Webhook 的签名缺失或错误。请把关联项目时显示的密钥填入 Webhook 设置，或重新关联项目以获取新密钥。",
+            en="The webhook's signature is missing or wrong, or no such project of this host is connected here. "
+            "Compare the webhook's address, and copy the secret shown when the project was connected into its "
+            "settings, or make a new one.",
+            zh="Webhook 的签名缺失或错误，或此处没有关联该平台的此项目。请核对 Webhook 地址，"
+            "并把关联项目时显示的密钥填入 Webhook 设置，或生成新密钥。",
         )
     )
 

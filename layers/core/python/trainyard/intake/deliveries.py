@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from trainyard.hosts.contract import Delivery, GitHost, Ignored, Ping
+from trainyard.hosts.deliveries import wrong_signature
 from trainyard.hosts.registry import host
 from trainyard.intake.connection import CODECOMMIT, connected_repository
 from trainyard.intake.pushes import record_push
-from trainyard.model.errors import NotFound, TooLarge, Unauthenticated
+from trainyard.model.errors import TooLarge, Unauthenticated
 from trainyard.model.repository import FULL_NAME, RepositoryKind
 from trainyard.model.text import Text
 from trainyard.store import State
@@ -45,9 +46,9 @@ def receive_delivery(
     """Verify a webhook and store the pushes that it tells of. The same delivery again changes nothing.
 
     Raises:
-        NotFound: no such host, or no such project on it.
+        NotFound: no such host.
         TooLarge: more than `MAX_BODY_BYTES`.
-        Unauthenticated: not signed with the project's secret.
+        Unauthenticated: not signed with the project's secret, or no such project of that host.
         InvalidInput: not what the host sends.
     """
     if len(body) > MAX_BODY_BYTES:
@@ -109,14 +110,8 @@ def _verify(
     """The secret with which the delivery was signed."""
     repository = state.table.repository(repository_name) if FULL_NAME.fullmatch(repository_name) else None
     if repository is None or repository.host != git_host.name or repository.kind is not RepositoryKind.PROJECT:
-        raise NotFound(
-            Text(
-                en=f"No project {repository_name[:160]} of the host {git_host.name} is connected here. "
-                "Connect it, or correct the webhook's address.",
-                zh=f"此处没有关联来自 {git_host.name} 的项目 {repository_name[:160]}。"
-                "请先关联项目，或修改 Webhook 地址。",
-            )
-        )
+        # As a wrong signature: whether a private project exists is told to nobody who does not know its secret.
+        raise wrong_signature()
     name = webhook_secret_name(repository_name)
     secret = state.secrets.get(name, max_age=_SECRET_KEPT_SECONDS)
     try:
@@ -131,12 +126,7 @@ def _verify(
 
 def _fitting(git_host: GitHost, headers: Mapping[str, str], body: bytes, secret: str | None, now: datetime) -> str:
     if secret is None:
-        raise Unauthenticated(
-            Text(
-                en="This project has no webhook secret. Make a new one and copy it into the webhook's settings.",
-                zh="该项目没有 Webhook 密钥。请生成新密钥并填入 Webhook 设置。",
-            )
-        )
+        raise wrong_signature()
     git_host.verify(headers, body, secret, now)
     return secret
 

@@ -6,11 +6,12 @@ import logging
 from functools import cache
 from typing import Any
 
+from trainyard.lfs import locks as _locks  # noqa: F401 - registers its routes
 from trainyard.lfs.authorisation import Caller, find_caller
-from trainyard.lfs.locks import answer_locks
 from trainyard.lfs.quota import Quota
+from trainyard.lfs.routing import ROUTES, Call, route
 from trainyard.lfs.transfers import BatchRequest, batch_response
-from trainyard.lfs.wire import Request, read_request, response
+from trainyard.lfs.wire import NO_ADDRESS, Request, read_request, response
 from trainyard.model.errors import (
     Conflict,
     Forbidden,
@@ -60,13 +61,20 @@ def handle_lfs(event: dict[str, Any], known: State | None = None, quota: Quota |
 
 def _answer(request: Request, known: State, quota: Quota | None) -> dict[str, Any]:
     caller = find_caller(known.table, request.repository, request.authorization)
-    if (request.method, request.rest) != ("POST", "objects/batch"):
-        return answer_locks(request, caller, known.table)
-    batch = request.document(BatchRequest)
-    _require_lfs_repository(caller)
+    for known_route in ROUTES:
+        match = known_route.pattern.fullmatch(request.rest)
+        if match and known_route.method == request.method:
+            return known_route.act(Call(request, caller, known, quota or _quota_of(known), match.groupdict()))
+    raise NotFound(NO_ADDRESS)
+
+
+@route("POST", "objects/batch")
+def answer_batch(call: Call) -> dict[str, Any]:
+    batch = call.request.document(BatchRequest)
+    _require_lfs_repository(call.caller)
     if batch.operation == "upload":
-        caller.require_write()
-    return response(200, batch_response(batch, request.repository, known.objects, quota or _quota_of(known)))
+        call.caller.require_write()
+    return response(200, batch_response(batch, call.request.repository, call.state.objects, call.quota))
 
 
 def _require_lfs_repository(caller: Caller) -> None:

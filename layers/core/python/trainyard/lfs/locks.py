@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from trainyard.lfs.authorisation import Caller
-from trainyard.lfs.wire import Request, response
+from trainyard.lfs.routing import Call, route
+from trainyard.lfs.wire import response
 from trainyard.model.errors import Forbidden, InvalidInput, NotFound
 from trainyard.model.repository import FileLock, RepositoryKind
 from trainyard.model.text import Text
-from trainyard.store.table import AlreadyThereError, Table
+from trainyard.store.table import AlreadyThereError
 
 _PAGE = 100
 
@@ -34,21 +34,9 @@ class RemoveLock(BaseModel):
     force: bool = False
 
 
-def answer_locks(request: Request, caller: Caller, table: Table) -> dict[str, Any]:
-    """Route one request of the locking API. NotFound for an address it does not have."""
-    match request.method, request.rest.split("/"):
-        case "GET", ["locks"]:
-            return _list(request, caller, table)
-        case "POST", ["locks"]:
-            return _create(request.document(CreateLock), caller, table)
-        case "POST", ["locks", "verify"]:
-            return _verify(request.document(VerifyLocks), caller, table)
-        case "POST", ["locks", lock_id, "unlock"]:
-            return _remove(lock_id, request.document(RemoveLock), caller, table)
-    raise NotFound(Text(en="There is nothing at this Git LFS address.", zh="该 Git LFS 地址不存在。"))
-
-
-def _create(wanted: CreateLock, caller: Caller, table: Table) -> dict[str, Any]:
+@route("POST", "locks")
+def create_lock(call: Call) -> dict[str, Any]:
+    wanted, caller, table = call.request.document(CreateLock), call.caller, call.state.table
     caller.require_write()
     if caller.repository.kind is RepositoryKind.PROJECT:
         raise Forbidden(
@@ -70,7 +58,9 @@ def _create(wanted: CreateLock, caller: Caller, table: Table) -> dict[str, Any]:
     return response(201, {"lock": _wire(lock)})
 
 
-def _list(request: Request, caller: Caller, table: Table) -> dict[str, Any]:
+@route("GET", "locks")
+def list_locks(call: Call) -> dict[str, Any]:
+    request, caller, table = call.request, call.caller, call.state.table
     cursor, limit = request.query.get("cursor"), _limit(request.query.get("limit", ""))
     wanted_id, path = request.query.get("id"), request.query.get("path")
     if path is not None:
@@ -82,8 +72,10 @@ def _list(request: Request, caller: Caller, table: Table) -> dict[str, Any]:
     return response(200, {"locks": [_wire(lock) for lock in page.rows], **_next(page.cursor)})
 
 
-def _verify(wanted: VerifyLocks, caller: Caller, table: Table) -> dict[str, Any]:
+@route("POST", "locks/verify")
+def verify_locks(call: Call) -> dict[str, Any]:
     """git-lfs asks this before every push: which locks are ours, and which are in the way?"""
+    wanted, caller, table = call.request.document(VerifyLocks), call.caller, call.state.table
     caller.require_write()
     page = table.locks_of(caller.repository.full_name, min(wanted.limit or _PAGE, _PAGE), wanted.cursor or None)
     ours = [_wire(lock) for lock in page.rows if lock.owner == caller.user]
@@ -91,9 +83,11 @@ def _verify(wanted: VerifyLocks, caller: Caller, table: Table) -> dict[str, Any]
     return response(200, {"ours": ours, "theirs": theirs, **_next(page.cursor)})
 
 
-def _remove(lock_id: str, wanted: RemoveLock, caller: Caller, table: Table) -> dict[str, Any]:
+@route("POST", "locks/{lock}/unlock")
+def remove_lock(call: Call) -> dict[str, Any]:
+    wanted, caller, table = call.request.document(RemoveLock), call.caller, call.state.table
     caller.require_write()
-    lock = table.lock(caller.repository.full_name, lock_id)
+    lock = table.lock(caller.repository.full_name, call.place["lock"])
     if lock is None:
         raise NotFound(Text(en="There is no such lock.", zh="该锁不存在。"))
     if lock.owner != caller.user and not wanted.force:

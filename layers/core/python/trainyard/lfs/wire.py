@@ -20,7 +20,7 @@ MAX_BODY_BYTES = 1 << 20
 """A batch of 1,000 objects takes about 120 kB."""
 
 _ADDRESS = re.compile(r"/(?P<owner>[^/]+)/(?P<name>[^/]+)\.git/info/lfs/(?P<rest>.+)")
-_NO_ADDRESS = Text(en="There is nothing at this Git LFS address.", zh="该 Git LFS 地址不存在。")
+NO_ADDRESS = Text(en="There is nothing at this Git LFS address.", zh="该 Git LFS 地址不存在。")
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -58,7 +58,7 @@ def read_request(event: dict[str, Any]) -> Request:
     found = _ADDRESS.search(unquote(event["rawPath"]))
     repository = f"{found['owner']}/{found['name']}" if found else ""
     if found is None or not FULL_NAME.fullmatch(repository):
-        raise NotFound(_NO_ADDRESS)
+        raise NotFound(NO_ADDRESS)
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     return Request(
         method=event["requestContext"]["http"]["method"],
