@@ -88,13 +88,15 @@ class FakeRegistry:
         layer_kind: str = LAYER,
         config: Mapping[str, Any] | None = None,
     ) -> str:
-        """An image, in an index of its platforms or alone. Returns the digest that the tag stands for."""
+        """An image, in an index of its platforms (`OS/ARCHITECTURE[/VARIANT]`, "": not told) or alone. Returns the digest that the tag stands for."""
         entries = []
         for platform in platforms:
-            system, architecture = platform.split("/")
+            system, architecture, variant = (*platform.split("/"), "", "")[:3]
             document = {
-                "os": system,
-                "architecture": architecture,
+                "os": system or "linux",
+                "architecture": architecture or "amd64",
+                # Otherwise two platforms with the same layers were one image.
+                "variant": variant,
                 "config": {"Env": [f"{key}={value}" for key, value in (environment or {}).items()], **(config or {})},
                 "rootfs": {"type": "layers", "diff_ids": []},
             }
@@ -105,7 +107,8 @@ class FakeRegistry:
                 "layers": [self.keep(content, layer_kind) for content in layers],
             }
             descriptor = self.keep(json.dumps(manifest).encode(), OCI_MANIFEST)
-            entries.append({**descriptor, "platform": {"os": system, "architecture": architecture}})
+            told = {"os": system, "architecture": architecture, **({"variant": variant} if variant else {})}
+            entries.append({**descriptor, "platform": told} if platform else descriptor)
         pushed = entries[0]["digest"]
         if indexed:
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}

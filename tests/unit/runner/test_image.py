@@ -25,7 +25,7 @@ from trainyard.runner.errors import SetupError
 from trainyard.runner.image import Images
 from trainyard.runner.stop import Stop
 from trainyard.store import layout
-from trainyard.validation.image import _pinned
+from trainyard.validation.images.lookup import look_up
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0 or not is_possible(), reason="needs root, and a Python in /usr"
@@ -54,7 +54,7 @@ def pin(fake: FakeRegistry, *layers: bytes, environment: Mapping[str, str] | Non
     """Push them and pin the image as validation does."""
     fake.push("team/train", "v1", list(layers), environment=environment)
     reference = ImageReference.parse(f"{fake.host}/team/train:v1")
-    return _pinned(reference, OciRegistry(fake.host))
+    return look_up(reference, OciRegistry(fake.host))
 
 
 def attempt(rig: Rig, image: PinnedImage, script: str, **environment: str) -> AttemptResult:

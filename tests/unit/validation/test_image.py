@@ -21,8 +21,8 @@ from trainyard.model.run import Origin, RunState
 from trainyard.model.settings import settings
 from trainyard.registries.contract import OCI_INDEX, OCI_MANIFEST, ImageMissingError, Manifest, Readable, Registry
 from trainyard.store import State, layout
-from trainyard.validation import image as image_module
-from trainyard.validation.image import ImagePinning, pin_image
+from trainyard.validation.images import faults
+from trainyard.validation.images.pinning import ImagePinner, ImagePinning
 from trainyard.validation.push import validate_push
 from trainyard.validation.request import validate_run
 from trainyard.validation.snapshot import MemorySnapshot
@@ -44,7 +44,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRegistry]:
 
 
 def pinned(image: str, **changes: Any) -> ImagePinning:
-    return pin_image(RunView.of_request(SNAPSHOT, "lenet5", a_spec(framework="", image=image, output=False, **changes)))
+    return ImagePinner().pin(
+        RunView.of_request(SNAPSHOT, "lenet5", a_spec(framework="", image=image, output=False, **changes))
+    )
 
 
 def refused(image: str) -> tuple[str, str, str]:
@@ -76,7 +78,7 @@ def test_a_tag_becomes_a_digest_and_layers(fake: FakeRegistry, indexed: bool) ->
 
 def test_without_an_image_nobody_is_asked(fake: FakeRegistry) -> None:
     view = RunView.of_request(SNAPSHOT, "lenet5", a_spec())
-    assert pin_image(view) == ImagePinning(a_spec())
+    assert ImagePinner().pin(view) == ImagePinning(a_spec())
     assert fake.received == []
 
 
@@ -122,7 +124,7 @@ def test_layers_that_nobody_here_can_unpack(fake: FakeRegistry, monkeypatch: pyt
     fake.push("team/train", "zstd", LAYERS, layer_kind="application/vnd.oci.image.layer.v1.tar+zstd")
     assert "tar+zstd" in refused(f"{fake.host}/team/train:zstd")[1]
     fake.push("team/train", "v1", LAYERS)
-    monkeypatch.setattr(image_module, "MAX_BYTES", 10)
+    monkeypatch.setattr(faults, "MAX_BYTES", 10)
     rule, message, _ = refused(f"{fake.host}/team/train:v1")
     assert (rule, "is the most" in message) == ("image-unusable", True)
 
@@ -188,7 +190,7 @@ def test_whatever_a_registry_answers_is_an_image_or_a_finding(
     spec = a_spec(framework="", image="ghcr.io/team/train:v1")
     view = RunView.of_request(SNAPSHOT, "lenet5", spec)
     try:
-        done = pin_image(view, lambda _: hostile(manifest, config, kind))
+        done = ImagePinner(lambda _: hostile(manifest, config, kind)).pin(view)
     except HostUnavailableError:
         return  # the config has another digest than the manifest says
     assert (done.image is None) == bool(done.findings)
@@ -227,6 +229,48 @@ def test_a_push_is_pinned_and_a_run_again_uses_the_same(
     assert decided is not None
     assert decided.state is RunState.ADMITTED
     assert image_of(state, again.id) == first
+
+
+def test_the_runs_of_a_push_ask_once_for_their_image(state: State, git_server: GitServer, fake: FakeRegistry) -> None:
+    digest = fake.push("team/train", "v1", LAYERS)
+    state.table.create_repository(a_repository("demo/lenet5", clone_url=git_server.url("demo/lenet5")))
+    first = RUN_FILE.replace("HOST", fake.host)
+    runs = first + "".join(first.replace("runs:\n", "").replace("lenet5:", f"{name}:") for name in ("b", "c"))
+    missing = first.replace("runs:\n", "").replace(":v1", ":v2")
+    runs += "".join(missing.replace("lenet5:", f"{name}:") for name in ("d", "e"))
+    commit = git_server.repository("demo/lenet5").commit({"trainyard.yaml": runs, "train.py": "print(1)\n"})
+    push = a_push(commit=commit)
+    state.table.create_push(push, a_ref(push))
+    decided = validate_push(state, push.id)
+    assert [run.state for run in decided] == [RunState.ADMITTED] * 3 + [RunState.REJECTED] * 2
+    assert {run.spec.image for run in decided[:3] if run.spec} == {f"{fake.host}/team/train:v1@{digest}"}
+    asked = [path.rpartition("/")[2] for _, path, headers in fake.received if "/manifests/v" in path]
+    # Each a second time with the token that the registry wants.
+    assert asked == ["v1", "v1", "v2", "v2"]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "chosen"),
+    [
+        (("linux/arm64/v8", "linux/amd64/v3", "linux/amd64"), 2),
+        (("linux/amd64/v3", "linux/amd64/v2"), 1),
+        (("unknown/unknown", "linux/amd64/v3"), 1),
+        (("linux/arm64", ""), 1),
+    ],
+)
+def test_of_several_platforms_the_one_that_every_machine_here_runs(
+    fake: FakeRegistry, platforms: tuple[str, ...], chosen: int
+) -> None:
+    fake.push("team/train", "v1", LAYERS, platforms=platforms)
+    index = json.loads(fake.contents[fake.tags["team/train", "v1"]])
+    done = pinned(f"{fake.host}/team/train:v1")
+    assert done.image is not None, done.findings
+    assert done.image.manifest == index["manifests"][chosen]["digest"]
+
+
+def test_an_index_of_processors_that_not_every_machine_has(fake: FakeRegistry) -> None:
+    fake.push("team/train", "v1", LAYERS, platforms=("linux/amd64/v4",))
+    assert refused(f"{fake.host}/team/train:v1")[0] == "image-unusable"
 
 
 def image_of(state: State, run_id: str) -> PinnedImage:

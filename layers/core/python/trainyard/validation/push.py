@@ -18,7 +18,7 @@ from trainyard.validation.checkout import Fetched, Unavailable, fetched_reposito
 from trainyard.validation.decision import Decision, Price, price_of, store_decision
 from trainyard.validation.engine import CheckedCommit, check_commit, check_run
 from trainyard.validation.fetch import fetch_history
-from trainyard.validation.image import pin_image
+from trainyard.validation.images.pinning import ImagePinner
 from trainyard.validation.inputs import pin_inputs
 from trainyard.validation.listing import store_listing
 from trainyard.validation.rules.fetching import CommitUnavailable
@@ -72,13 +72,14 @@ def _decide(
         decision = Decision(NAMELESS_RUN, [*checked.findings, _too_many(checked.run_file.path)])
         return [_record(state, push, repository, decision, None)]
     runs: list[Run] = []
+    pinner = ImagePinner()
     for name in names:
         if is_over():
             decision = Decision(
                 name, [*checked.findings, _too_large(checked.run_file.path)], checked.run_file.runs[name]
             )
         else:
-            decision = _decision(state, repository, fetched, checked, name)
+            decision = _decision(state, repository, fetched, checked, name, pinner)
         committed = sum(run.estimate.most_usd for run in runs if run.estimate and not run.awaits_approval)
         runs.append(_record(state, push, repository, decision, fetched, committed))
     return runs
@@ -94,11 +95,13 @@ def _started(push: Push, fetched: Fetched, checked: CheckedCommit) -> list[str]:
     return [name for name, spec in runs.items() if started_by(spec.on, push.ref, changed)]
 
 
-def _decision(state: State, repository: Repository, fetched: Fetched, checked: CheckedCommit, name: str) -> Decision:
+def _decision(
+    state: State, repository: Repository, fetched: Fetched, checked: CheckedCommit, name: str, pinner: ImagePinner
+) -> Decision:
     view = RunView.of_file(fetched.snapshot, name, checked.run_file)
     # Nobody but the owner answers for a push: the pusher's name is only what a webhook says.
     pinning = pin_inputs(state, view, repository.owner)
-    ground = pin_image(view)
+    ground = pinner.pin(view)
     found = check_run(view.with_inputs(pinning.inputs))
     findings = [*checked.findings, *found, *pinning.findings, *ground.findings]
     return Decision(name, findings, ground.spec, pinning.inputs, ground.image)

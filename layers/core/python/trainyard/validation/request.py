@@ -11,7 +11,7 @@ from trainyard.store import State
 from trainyard.validation.checkout import Fetched, Unavailable, fetched_repository
 from trainyard.validation.decision import Decision, price_of, store_decision
 from trainyard.validation.engine import check_repository, check_run
-from trainyard.validation.image import pin_image
+from trainyard.validation.images.pinning import ImagePinner
 from trainyard.validation.inputs import as_pinned_before, pin_inputs
 from trainyard.validation.listing import store_listing
 from trainyard.validation.rules.fetching import CommitUnavailable
@@ -47,7 +47,7 @@ def check_request(state: State, snapshot: Snapshot, name: str, spec: RunSpec, as
     """What is to be said of a run of `user` on that commit. `asked`: `spec` with the inputs that are to be pinned."""
     pinning = pin_inputs(state, RunView.of_request(snapshot, name, asked), user)
     view = RunView.of_request(snapshot, name, spec, pinning.inputs)
-    ground = pin_image(view)
+    ground = ImagePinner().pin(view)
     findings = [*check_repository(snapshot), *check_run(view), *pinning.findings, *ground.findings]
     return Decision(name, findings, ground.spec, pinning.inputs, ground.image)
 

@@ -1,4 +1,4 @@
-"""Images of users' own. `validation/image.py` asks the registry and finds the faults that only it can tell."""
+"""Images of users' own. `validation/images` asks the registry and finds the faults that only it can tell."""
 
 from __future__ import annotations
 

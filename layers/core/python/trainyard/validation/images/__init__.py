@@ -1,0 +1,1 @@
+"""Images of users' own: looked up in their registries and pinned."""
