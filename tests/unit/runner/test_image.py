@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 from python_image import is_possible, python_layer
 from registry_fake import FakeRegistry, layer, registry_fake
 from unit.runner.rig import RUN_ID, Rig
@@ -220,6 +222,50 @@ def test_bytes_that_unfold_without_end(images: Images, fake: FakeRegistry, monke
     many = layer({f"{number}": b"" for number in range(9000)})
     with pytest.raises(SetupError, match="more than the disk"):
         opened(images, pin(fake, PYTHON, many))
+
+
+def as_zstd(layer: bytes) -> bytes:
+    """The same layer as a note of its maker's and two frames, which is how it can be fetched in parts."""
+    raw = gzip.decompress(layer)
+    return b"\x51\x2a\x4d\x18\x04\0\0\0note" + zstd.compress(raw[:700]) + zstd.compress(raw[700:])
+
+
+def test_layers_in_zstd(images: Images, fake: FakeRegistry) -> None:
+    upper = layer({"opt/data/note": b"changed", "opt/bin/.wh.hello": b""})
+    tree = opened(images, pin(fake, zstd.compress(gzip.decompress(PYTHON)), as_zstd(NOTE), upper))
+    assert (tree / "opt/data/note").read_text() == "changed"
+    assert (tree / "etc/hostname").read_text() == "image\n"
+    assert not (tree / "opt/bin/hello").exists()
+
+
+FRAMES = zstd.compress(gzip.decompress(NOTE))
+# After a frame of no content that wants 2 GiB to look back into.
+WIDE = b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00" + FRAMES
+
+
+@pytest.mark.parametrize(
+    "content", [FRAMES[:60], FRAMES[:30] + b"x" * 20 + FRAMES[50:], FRAMES[:4], WIDE, zstd.compress(PYTHON)]
+)
+def test_what_is_no_archive_in_zstd(images: Images, fake: FakeRegistry, content: bytes) -> None:
+    with pytest.raises(SetupError, match="cannot be unpacked"):
+        opened(images, pin(fake, PYTHON, content))
+
+
+def test_zstd_that_unfolds_without_end(images: Images, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_module, "MAX_UNPACKED_BYTES", 4 << 20)
+    bomb = zstd.compress(gzip.decompress(layer({"zeros": bytes(8 << 20)})))
+    assert len(bomb) < 2000
+    with pytest.raises(SetupError, match="more than the disk"):
+        opened(images, pin(fake, PYTHON, bomb))
+
+
+def test_a_name_without_end(images: Images, fake: FakeRegistry) -> None:
+    """Tar's longest names are read whole: here three gigabytes of one letter."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 3 << 30
+    letters = 48 * zstd.compress(b"a" * (64 << 20))
+    with pytest.raises(SetupError, match="cannot be unpacked"):
+        opened(images, pin(fake, PYTHON, zstd.compress(header.tobuf(tarfile.GNU_FORMAT)) + letters))
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", PYTHON[:100], PYTHON[:40] + b"x" * 20 + PYTHON[60:]])

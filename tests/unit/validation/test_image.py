@@ -11,7 +11,7 @@ from builders import a_push, a_ref, a_repository, a_run, a_spec
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from registry_fake import FakeRegistry, layer, registry_fake
+from registry_fake import ZSTD_LAYER, FakeRegistry, layer, registry_fake
 from unit.validation.git_rig import GitServer
 
 from trainyard.hosts.contract import HostUnavailableError
@@ -121,8 +121,10 @@ def test_another_architecture(fake: FakeRegistry, indexed: bool) -> None:
 
 
 def test_layers_that_nobody_here_can_unpack(fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake.push("team/train", "zstd", LAYERS, layer_kind="application/vnd.oci.image.layer.v1.tar+zstd")
-    assert "tar+zstd" in refused(f"{fake.host}/team/train:zstd")[1]
+    fake.push("team/train", "zstd", LAYERS, layer_kind=ZSTD_LAYER)
+    assert pinned(f"{fake.host}/team/train:zstd").image is not None
+    fake.push("team/train", "model", LAYERS, layer_kind="application/vnd.cncf.model.weight.v1.tar")
+    assert "model.weight" in refused(f"{fake.host}/team/train:model")[1]
     fake.push("team/train", "v1", LAYERS)
     monkeypatch.setattr(faults, "MAX_BYTES", 10)
     rule, message, _ = refused(f"{fake.host}/team/train:v1")

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 
 import trainyard
@@ -46,7 +47,11 @@ _TREE = "tree"
 # What Docker gives a program whose image says nothing of it.
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LIBRARY = str(Path(trainyard.__file__).parents[1])
-_UNPACK = "import sys; sys.path.insert(0, sys.argv[1]); from trainyard.runner.jail.unpack import main; main()"
+_ZSTD = "backports.zstd" if sys.version_info < (3, 14) else "compression.zstd"
+_UNPACK = (
+    "import sys; sys.path.insert(0, sys.argv[1]); sys.path.append(sys.argv[2]); "
+    "from trainyard.runner.jail.unpack import main; main()"
+)
 
 
 class Images(AbstractContextManager["Images"]):
@@ -114,7 +119,7 @@ class _Unpacking:
 
     def __init__(self, tree: Path, most_bytes: int, path: str, stop: Stop, ends_at: float) -> None:
         self._tree, self._stop, self._ends_at = tree, stop, ends_at
-        arguments = [_LIBRARY, str(tree), str(INSTALLER), str(max(most_bytes, 0)), path]
+        arguments = [_LIBRARY, _folder_of(_ZSTD), str(tree), str(INSTALLER), str(max(most_bytes, 0)), path]
         self._command = [sys.executable, "-I", "-S", "-c", _UNPACK, *arguments]
 
     def apply(self, registry: Registry, repository: str, layer: ImageLayer) -> Record:
@@ -156,6 +161,14 @@ class _Unpacking:
                     # It has refused something. Only of the true content that is the image's own fault.
                     continue
         return size == layer.size and f"sha256:{seen.hexdigest()}" == layer.digest
+
+
+def _folder_of(module: str) -> str:
+    """Where Python finds it. The process that unpacks looks nowhere of itself."""
+    found = find_spec(module)
+    assert found is not None, f"{module} is among the runner's packages"
+    assert found.origin is not None
+    return str(Path(found.origin).parents[len(module.split("."))])
 
 
 def _insist(

@@ -18,6 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 from trainyard.runner.jail import linux
 from trainyard.runner.jail.filter import forbid_network
 from trainyard.runner.jail.plan import EXIT_NOT_ISOLATED, EXIT_NOT_UNPACKED
@@ -29,6 +34,10 @@ _PLACES = (Path("/etc/hosts"), Path("/etc/resolv.conf"))
 _ROOT = Path("/")
 _ENTRY_BYTES = 512
 _PIECE = 1 << 18
+# How frames of zstd begin, and those that hold notes of whoever made them: https://www.rfc-editor.org/rfc/rfc8878
+_ZSTD_MAGIC = (b"\x28\xb5\x2f\xfd", *(bytes([number]) + b"\x2a\x4d\x18" for number in range(0x50, 0x60)))
+# Of what was unfolded, a frame may want this much (as a power of two) kept to look back into: zstd's own usual limit.
+_ZSTD_WINDOW = 27
 _MEMORY_BYTES = 2 << 30
 _PROCESSOR_SECONDS = 1800
 
@@ -38,8 +47,8 @@ class HostileLayerError(Exception):
 
 
 _UNREADABLE = (
-    HostileLayerError, tarfile.TarError, zlib.error, OSError, EOFError, ValueError, ArithmeticError, RecursionError,
-    MemoryError,
+    HostileLayerError, tarfile.TarError, zlib.error, zstd.ZstdError, OSError, EOFError, ValueError, ArithmeticError,
+    RecursionError, MemoryError,
 )  # fmt: skip
 
 
@@ -96,7 +105,7 @@ def unpack(source: BinaryIO, most_bytes: int) -> int:
     """
     made: set[Path] = set()
     written = 0
-    with tarfile.open(fileobj=source, mode="r|*") as archive:
+    with _archive(source) as archive:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # or it would remember each of a million
             path = _inside(member.name)
@@ -114,6 +123,27 @@ def unpack(source: BinaryIO, most_bytes: int) -> int:
                 _make(archive, member, path)
                 made.add(path)
     return written
+
+
+def _archive(source: BinaryIO) -> tarfile.TarFile:
+    """Unfolded as it is read, however it was compressed. None of it is kept."""
+    begun = _Begun(source)
+    if begun.magic in _ZSTD_MAGIC:
+        options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW}
+        return tarfile.open(fileobj=zstd.ZstdFile(begun, options=options), mode="r|")  # type: ignore[call-overload, no-any-return]
+    return tarfile.open(fileobj=begun, mode="r|*")  # type: ignore[call-overload, no-any-return]
+
+
+class _Begun:
+    """A stream whose first bytes were looked at."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.magic = source.read(4)
+        self._unread, self._source = self.magic, source
+
+    def read(self, size: int = -1) -> bytes:
+        unread, self._unread = self._unread, b""
+        return unread + self._source.read(size - len(unread) if size >= len(unread) else size)
 
 
 def _hidden(whiteout: str) -> str:

@@ -100,9 +100,9 @@ def strange_layer(shown: str, kind: str) -> ImageFault:
             zh=f"{shown} 含有 {kind[:100]} 类型的镜像层。",
         ),
         Text(
-            en="Push it with layers of the kind tar+gzip: `docker buildx build --output "
+            en="Push it with layers of the kind tar+gzip or tar+zstd: `docker buildx build --output "
             "type=registry,compression=gzip,force-compression=true`.",
-            zh="请以 tar+gzip 镜像层推送：`docker buildx build --output "
+            zh="请以 tar+gzip 或 tar+zstd 镜像层推送：`docker buildx build --output "
             "type=registry,compression=gzip,force-compression=true`。",
         ),
     )

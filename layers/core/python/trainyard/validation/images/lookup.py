@@ -61,7 +61,7 @@ def _read(kind: type[Document], body: bytes, shown: str) -> Document:
 def _for_our_machines(top: Manifest, shown: str) -> str:
     """The digest of the manifest for our machines."""
     entries = _read(Index, top.body, shown).manifests
-    ours = {entry.platform.variant: entry.digest for entry in reversed(entries) if _is_ours(entry.platform)}
+    ours = {one.platform.variant: one.digest for one in reversed(entries) if one.platform and _is_ours(one.platform)}
     # The platform may be left out. Then the image itself says what it is for.
     ours[""] = ours.get("") or next((entry.digest for entry in entries if entry.platform is None), "")
     digest = next((ours[variant] for variant in _VARIANTS if ours.get(variant)), None)
@@ -72,8 +72,8 @@ def _for_our_machines(top: Manifest, shown: str) -> str:
     return digest
 
 
-def _is_ours(platform: Platform | None) -> bool:
-    return platform is not None and (platform.os, platform.architecture) == (faults.SYSTEM, faults.ARCHITECTURE)
+def _is_ours(platform: Platform) -> bool:
+    return (platform.os, platform.architecture) == (faults.SYSTEM, faults.ARCHITECTURE)
 
 
 def _check_layers(layers: list[Descriptor], shown: str) -> None:

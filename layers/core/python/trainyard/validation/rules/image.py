@@ -45,9 +45,9 @@ class ImageUnusable(NotedRule):
     id: ClassVar[str] = "image-unusable"
     title = Text(en="Image that machines here cannot run", zh="当前机器无法运行的镜像")
     explanation = Text(
-        en="An image is made for a system and an architecture: the machines are linux/amd64. Its layers are tar or "
-        "tar+gzip archives; what it holds must fit on a machine's disk.",
-        zh="镜像针对特定的系统和架构构建：这里的机器是 linux/amd64。镜像层须为 tar 或 tar+gzip 归档，"
+        en="An image is made for a system and an architecture: the machines are linux/amd64. Its layers are tar, "
+        "tar+gzip or tar+zstd archives; what it holds must fit on a machine's disk.",
+        zh="镜像针对特定的系统和架构构建：这里的机器是 linux/amd64。镜像层须为 tar、tar+gzip 或 tar+zstd 归档，"
         "且内容须能放入机器磁盘。",
     )
     needs_platform = True
