@@ -76,6 +76,10 @@ def test_over_the_budget_it_waits(budget: Budget | None, spent: float, waits: bo
     assert (reason is not None) == waits
     if reason is not None:
         assert "approve" in reason.en
+        # Everybody may read this of a public project's run; the budget is its people's own.
+        assert budget is not None
+        for limit in (budget.per_run_usd, budget.per_month_usd):
+            assert limit is None or f"{limit:.2f} USD" not in reason.en
         assert "批准" in reason.zh
 
 

@@ -248,6 +248,25 @@ def test_what_is_shared_with_one_is_listed_and_what_is_public_is_found_by_all(se
     assert send("GET", "/v1/repositories", token=None).status == 401
 
 
+def test_who_else_is_in_a_project_and_what_it_may_spend_is_for_its_own_people(send: Send, project: str) -> None:
+    place, inside = f"/v1/projects/{project}", (["bob"], {"per_run_usd": 5.0, "per_month_usd": None})
+    send("PUT", f"/v1/repositories/{project}/members/bob")
+    send("PUT", f"{place}/budget", {"per_run_usd": 5})
+    send("PATCH", place, {"visibility": "public"})
+
+    def seen(token: str | None, path: str = place, query: str = "") -> tuple[Any, Any]:
+        told = send("GET", path, query=query, token=token).json
+        one = told["projects"][0] if "projects" in told else told
+        return one["members"], one["budget"]
+
+    assert seen("ada") == seen("reader") == seen("operator") == inside
+    assert seen("ada", "/v1/projects", "visibility=public") == inside
+    for stranger in ("eve", None):
+        assert seen(stranger) == seen(stranger, "/v1/projects", "visibility=public") == (None, None)
+    send("PUT", f"/v1/repositories/{project}/members/eve")
+    assert seen("eve") == seen("eve", "/v1/projects") == (["bob", "eve"], inside[1])
+
+
 def test_a_repository_is_changed_and_removed(send: Send, project: str) -> None:
     place = "/v1/repositories/ada/lenet5"
     assert send("POST", "/v1/projects", {"name": "lenet5", "visibility": "private"}).status == 200

@@ -92,6 +92,8 @@ def dollars(seconds: float, price: Price) -> float:
 def needs_approval(budget: Budget | None, of_run: Estimate | None, spent_usd: float) -> Text | None:
     """Why the run has to wait for somebody's approval, None if it need not.
 
+    Whoever may read the run reads this; how large the budget is, its project's own people see at the project.
+
     `spent_usd`: what the project's runs of this month cost so far, those that have not ended at the most they may.
     """
     if budget is None or budget.limits_nothing:
@@ -104,16 +106,14 @@ def needs_approval(budget: Budget | None, of_run: Estimate | None, spent_usd: fl
     most = of_run.most_usd
     if budget.per_run_usd is not None and most > budget.per_run_usd:
         return Text(
-            en=f"It may cost up to {most:.2f} USD, more than the project's {budget.per_run_usd:.2f} USD for one run. "
-            f"{_APPROVE.en}",
-            zh=f"费用最高可达 {most:.2f} 美元，超过项目单次训练预算 {budget.per_run_usd:.2f} 美元。{_APPROVE.zh}",
+            en=f"It may cost up to {most:.2f} USD, more than the project's budget for one run. {_APPROVE.en}",
+            zh=f"费用最高可达 {most:.2f} 美元，超过项目单次训练预算。{_APPROVE.zh}",
         )
     if budget.per_month_usd is not None and spent_usd + most > budget.per_month_usd:
         return Text(
-            en=f"It may cost up to {most:.2f} USD; with {spent_usd:.2f} USD of this month that is more than the "
-            f"project's {budget.per_month_usd:.2f} USD. {_APPROVE.en}",
-            zh=f"费用最高可达 {most:.2f} 美元，加上本月的 {spent_usd:.2f} 美元，"
-            f"超过项目月度预算 {budget.per_month_usd:.2f} 美元。{_APPROVE.zh}",
+            en=f"It may cost up to {most:.2f} USD, more than what is left of the project's budget of this month. "
+            f"{_APPROVE.en}",
+            zh=f"费用最高可达 {most:.2f} 美元，超过项目本月剩余预算。{_APPROVE.zh}",
         )
     return None
 

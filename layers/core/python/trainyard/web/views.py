@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema, create_model
 
+from trainyard.model.budget import Budget
 from trainyard.model.catalogue import Catalogue, Flavor
 from trainyard.model.finding import Finding, Severity
 from trainyard.model.installation import missing
 from trainyard.model.metric import Parameter
 from trainyard.model.notification import Notification
-from trainyard.model.repository import AccessToken, Repository, Scope
+from trainyard.model.repository import AccessToken, Repository, Scope, UserName
 from trainyard.model.run import Run, RunState
 from trainyard.model.settings import settings
 from trainyard.model.storage import StorageReport
@@ -38,7 +39,16 @@ def public(model: type[BaseModel], name: str, without: set[str], **more: Any) ->
 OURS = {"claim", "job_tokens", "nudges", "reported", "deleted_at"}
 """Fields of a run that are nobody else's business."""
 RunView = public(Run, "Run", OURS, final=(bool, Field(description="Whether it has ended.")))
-RepositoryView = public(Repository, "Repository", {"api_url", "removed_at", "notifications"})
+INSIDE = {"members", "budget"}
+"""Fields of a repository that only its own people see, also where everybody may read it."""
+_NULL = "Null for whoever is neither the owner nor a member."
+RepositoryView = public(
+    Repository,
+    "Repository",
+    {"api_url", "removed_at", "notifications", *INSIDE},
+    members=(list[UserName] | None, Field(description=f"User names, without the owner's. {_NULL}")),
+    budget=(Budget | None, Field(description=f"What a project's runs may cost without anybody's approval. {_NULL}")),
+)
 TokenView = public(AccessToken, "AccessToken", {"digest"})
 NewTokenView = public(
     AccessToken, "NewAccessToken", {"digest"}, token=(str, Field(description="The secret, shown this once."))
@@ -81,8 +91,11 @@ def show_run(run: Run) -> dict[str, Any]:
     return {**document, "waiting": told.model_dump() if told else None, "final": run.state.is_final}
 
 
-def show_repository(repository: Repository) -> dict[str, Any]:
-    return repository.model_dump(mode="json", exclude={"api_url", "removed_at", "notifications"})
+def show_repository(repository: Repository, token: AccessToken | None) -> dict[str, Any]:
+    """A repository as the API shows it to this token's user, who may read it."""
+    document = repository.model_dump(mode="json", exclude={"api_url", "removed_at", "notifications"})
+    may_see = token is not None and (repository.may_write(token.user) or Scope.OPERATE in token.scopes)
+    return document if may_see else {**document, **dict.fromkeys(INSIDE)}
 
 
 def show_token(token: AccessToken) -> dict[str, Any]:

@@ -68,13 +68,14 @@ def list_projects(call: Call) -> Answer:
 @route("GET", "/v1/repositories/{owner}/{name}", gives=RepositoryView)
 @route("GET", "/v1/projects/{owner}/{name}", gives=RepositoryView)
 def show_repository(call: Call) -> Answer:
-    return Answer(200, view(readable_repository(call.state.table, call.repository, call.token)))
+    return Answer(200, view(readable_repository(call.state.table, call.repository, call.token), call.token))
 
 
 @route("PATCH", "/v1/repositories/{owner}/{name}", takes=RepositoryChanges, gives=RepositoryView)
 @route("PATCH", "/v1/projects/{owner}/{name}", takes=RepositoryChanges, gives=RepositoryView)
 def edit_repository(call: Call) -> Answer:
-    return Answer(200, view(change_repository(call.state, call.repository, call.token, body(call, RepositoryChanges))))
+    changed = change_repository(call.state, call.repository, call.token, body(call, RepositoryChanges))
+    return Answer(200, view(changed, call.token))
 
 
 @route("DELETE", "/v1/repositories/{owner}/{name}", gives=Removal, query=(_CONFIRM,))
@@ -90,7 +91,7 @@ def delete_repository(call: Call) -> Answer:
 @route("PUT", "/v1/repositories/{owner}/{name}/members/{user}", gives=RepositoryView)
 def put_member(call: Call) -> Answer:
     user = checked_user(call.place["user"])
-    return Answer(200, view(add_member(call.state, call.repository, user, call.token)))
+    return Answer(200, view(add_member(call.state, call.repository, user, call.token), call.token))
 
 
 @route("DELETE", "/v1/repositories/{owner}/{name}/members/{user}", status=204)
@@ -102,7 +103,8 @@ def delete_member(call: Call) -> Answer:
 @route("PUT", "/v1/projects/{owner}/{name}/budget", takes=Budget, gives=RepositoryView)
 def change_budget(call: Call) -> Answer:
     """What the project's runs may cost without anybody's approval; an empty budget is none."""
-    return Answer(200, view(set_budget(call.state, call.repository, call.token, body(call, Budget))))
+    changed = set_budget(call.state, call.repository, call.token, body(call, Budget))
+    return Answer(200, view(changed, call.token))
 
 
 @route("GET", "/v1/repositories/{owner}/{name}/storage", gives=StorageView)
@@ -143,7 +145,7 @@ def _asked(task: StorageTask) -> Answer:
 
 def _created(call: Call, wanted: NewRepository) -> Answer:
     made = create_repository(call.state, call.token, wanted, call.request.public_url)
-    answer = {"repository": view(made.repository), "webhook": _webhook(call, made.webhook)}
+    answer = {"repository": view(made.repository, call.token), "webhook": _webhook(call, made.webhook)}
     return Answer(201 if made.is_new else 200, answer)
 
 
@@ -169,5 +171,5 @@ def _repositories(call: Call, kind: RepositoryKind | None) -> Answer:
                 Text(en="Write `visibility=public`, or leave it out.", zh="请填写 `visibility=public`，或去掉此参数。"),
                 details={"field": "visibility"},
             )
-    rows = [view(row) for row in page.rows]
+    rows = [view(row, call.token) for row in page.rows]
     return Answer(200, {"repositories" if kind is None else "projects": rows, "next_cursor": page.cursor})
