@@ -16,7 +16,13 @@ from trainyard.model.settings import Settings
 
 # Of a waiting job; the shortest that Batch knows.
 LIMIT_SECONDS = 600
-PROGRAMS = {"ok": "print('ok')", "fail": "raise SystemExit(3)", "sleep": "import time; time.sleep(60)"}
+PROGRAMS = {
+    "ok": "print('ok')",
+    "fail": "raise SystemExit(3)",
+    "sleep": "import time; time.sleep(60)",
+    # As the main machine's runner ends where another machine was lost.
+    "lost": "import os, sys, time; os.environ.get('AWS_BATCH_JOB_NODE_INDEX', '0') == '0' and sys.exit(75); time.sleep(60)",
+}
 
 
 def launch(spec: JobSpec) -> Launch:

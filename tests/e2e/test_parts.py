@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.batch import faults
 from infra.local.demo.user import User
 from infra.local.inside import dead_letters, new_token
 from infra.local.stack import Stack
@@ -151,6 +152,33 @@ def test_a_machine_that_fails_ends_the_run_and_says_why(user: User) -> None:
     assert (run["state"], run["failure"]["kind"]) == ("failed", "node")
     assert "Machine 1 failed" in run["failure"]["message"]["en"]
     assert "ValueError: bad card" in _log(user, run_id, node=1)
+
+
+KEEP = """
+import argparse, os, pathlib, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--output_path", required=True)
+checkpoint = pathlib.Path(parser.parse_args().output_path, f"rank-{os.environ['RANK']}.ckpt")
+if checkpoint.exists():
+    print("going on from", checkpoint.read_text(), "in attempt", os.environ["TRAINYARD_ATTEMPT"], flush=True)
+else:
+    checkpoint.write_text("epoch 3")
+    print("waiting", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_lost_machine_makes_all_go_on_from_their_checkpoints(stack: Stack, user: User) -> None:
+    _project(user, "keep", KEEP)
+    run_id = _start(user, "keep", nodes=2, retries=1, output=True)
+    run = _until(user, run_id, lambda run: "waiting" in _log(user, run_id, node=1))
+    faults.reclaim(stack.addresses.batch, f"{run['job']['id']}#1")
+    run = _until(user, run_id, _settled)
+    assert (run["state"], run["attempt"], run["failure"]) == ("succeeded", 2, None)
+    for log in (_log(user, run_id), _log(user, run_id, node=1)):
+        assert "going on from epoch 3 in attempt 2" in log
+    bundle = user.api.get(f"/v1/runs/{run_id}/bundle")
+    assert (bundle["nodes"], [other["node"] for other in bundle["others"]]) == (2, [1])
 
 
 def test_several_machines_are_stopped_together(user: User) -> None:

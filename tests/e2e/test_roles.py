@@ -50,7 +50,7 @@ RARELY = {
         for who in ("EnqueueJob", "TrackJob", "Sweep", "Api", "Carrier")
     },
     ("Carrier", "s3:AbortMultipartUpload"): "a large file that could not be stored as a whole",
-    ("TrackJob", "s3:PutObject"): "what ModelArts shows of a log while it grows, if it is looked at meanwhile",
+    ("TrackJob", "s3:PutObject"): "a lost machine of several; or ModelArts' log while it grows",
     ("ServeLfs", "s3:PutObject"): "it signs the address, git carries it out",
     ("ReceivePush", "s3:GetObject"): "which repository an event of CodeCommit is about",
     ("ReceivePush", "s3:ListBucket"): "the same",

@@ -92,10 +92,16 @@ def end_attempt(job: Job, outcome: Outcome, now: int) -> None:
         move(job, "RUNNABLE")
     elif outcome.exit_code == 0 and not outcome.final:
         _end(job, "SUCCEEDED", outcome.status_reason, now)
-    elif not outcome.final and retry.again(job.detail["retryStrategy"], len(job.detail["attempts"]), attempt):
+    elif not outcome.final and _is_tried_again(job, attempt):
         move(job, "RUNNABLE")
     else:
         _end(job, "FAILED", outcome.status_reason, now)
+
+
+def _is_tried_again(job: Job, attempt: dict[str, Any]) -> bool:
+    if job.is_other_node:
+        return False
+    return retry.again(job.detail["retryStrategy"], len(job.detail["attempts"]), attempt)
 
 
 def end_unplaced(job: Job, reason: str, now: int) -> None:

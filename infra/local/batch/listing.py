@@ -121,7 +121,7 @@ def queue_snapshot(state: State, order: Callable[[str], list[Job]], request: Wir
     front = [
         {"jobArn": _waiting(state, job).detail["jobArn"], "earliestTimeAtPosition": job.detail["createdAt"]}
         for job in order(name)[:MOST_DESCRIBED]
-        if not job.is_node or job.is_main_node
+        if not job.is_other_node
     ]
     used = sum(job.vcpus for job in state.jobs.values() if job.queue_name == name and job.status in ON_AN_INSTANCE)
     usage = [{"capacityUnit": "VCPU", "quantity": used}]

@@ -101,6 +101,11 @@ class Job:
         return bool(self.detail.get("nodeDetails", {}).get("isMainNode"))
 
     @property
+    def is_other_node(self) -> bool:
+        """A node that its job does not depend on: its failure causes no further attempt, of it or of the job."""
+        return self.is_node and not self.is_main_node
+
+    @property
     def parent_id(self) -> str | None:
         """The array job that it is a child of, or the multi-node parallel job that it is a node of."""
         parent = re.split("[:#]", self.job_id)[0]

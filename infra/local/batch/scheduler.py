@@ -325,7 +325,7 @@ class Scheduler:
         """False of what starts nothing itself, and of a node before its main node runs."""
         if job.is_parent:
             return False
-        return not job.is_node or job.is_main_node or self._state.main_node(job).status == "RUNNING"
+        return not job.is_other_node or self._state.main_node(job).status == "RUNNING"
 
     def _begin(self, job: Job, environment_name: str) -> None:
         lifecycle.begin(job, environment_name)
@@ -440,7 +440,7 @@ class Scheduler:
             end_survivors(job.session, job.job_id)
         if job.stop_reason is not None:
             outcome = Outcome(job.stop_reason, final=True)
-        elif job.is_node and not job.is_main_node:
+        elif job.is_other_node:
             ended = self._state.main_node(job).status in TERMINAL
             outcome = Outcome(nodes.MAIN_NODE_ENDED, final=ended, again=not ended)
         else:
@@ -456,7 +456,7 @@ def log_path(logs: Path, job_id: str, attempt: int) -> Path:
 
 def _comes_late(job: Job) -> bool:
     """All but nodes that their main node waits for."""
-    return not job.is_node or job.is_main_node
+    return not job.is_other_node
 
 
 def _capacity(environment: Wire) -> float:

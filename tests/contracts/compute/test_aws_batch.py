@@ -91,6 +91,33 @@ class TestAwsBatch(BackendContract):
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
+    def test_a_lost_machine_of_several_is_told_and_leaves_the_others_running(self) -> None:
+        job = self.made.submit(self.nodes("sleep", retries=1))
+
+        def both_run(_status: JobStatus) -> bool:
+            return [each.phase for each in self.made.nodes_of(job, [0, 1])] == [JobPhase.RUNNING] * 2
+
+        self.wait(self.made, job, both_run)
+        self.server.reclaim(f"{job.id}#1")
+        self.wait(self.made, job, lambda _: self.made.nodes_of(job, [1])[0].phase is JobPhase.FAILED)
+        (lost,) = self.made.nodes_of(job, [1])
+        assert (lost.end, lost.attempt, lost.node) == (JobEnd.HOST, 1, 1)
+        whole = self.made.describe(job)
+        assert whole is not None
+        assert (whole.phase, whole.attempt) == (JobPhase.RUNNING, 1)
+        self.made.stop(job, "enough")
+        self.ended(self.made, job)
+
+    def test_the_whole_is_tried_again_where_the_main_machine_says_that_another_was_lost(self) -> None:
+        status = self.ended(self.made, self.made.submit(self.nodes("lost", retries=1)))
+        assert (status.attempt, status.end, status.exit_code) == (2, JobEnd.SCRIPT, 75)
+        status = self.ended(self.made, self.made.submit(self.nodes("fail", retries=1)))
+        assert (status.attempt, status.end, status.exit_code) == (1, JobEnd.SCRIPT, 3)
+
+    def test_of_one_machine_no_exit_code_means_that(self) -> None:
+        status = self.ended(self.made, self.made.submit(self.request("run-75", "lost", retries=1)))
+        assert (status.attempt, status.exit_code) == (1, 75)
+
     def test_what_has_not_ended_is_listed(self) -> None:
         ended = self.made.submit(self.request("run-over", "ok"))
         self.ended(self.made, ended)

@@ -76,6 +76,27 @@ def test_it_says_what_the_run_was_made_of(trained: State) -> None:
     assert found.environment == {"OMP_NUM_THREADS": "2", "MODE": "fast"} | hidden
 
 
+def test_of_several_machines_it_says_how_many_and_what_each_left(state: State) -> None:
+    spec = a_spec(nodes=3, processes=2, hyperparameters={"lr": 0.1})
+    ended = Transition(state=RunState.SUCCEEDED, attempt=2, at=NOW)
+    state.table.create_run(a_run(state=RunState.SUCCEEDED, attempt=2, spec=spec, exit_code=0, timeline=[ended]))
+    for node in (0, 1):
+        result = AttemptResult(
+            run_id="run-1", attempt=2, ending=Ending.SUCCEEDED, finished_at=NOW, machine=Machine(cpu=f"cpu {node}"),
+            outputs=[OutputFile(path=f"rank-{node}.txt", size=17, sha256=SHA)],
+        )  # fmt: skip
+        place = layout.node_id("run-1", node) if node else "run-1"
+        state.objects.put(layout.result_key(place, 2), result.model_dump_json().encode())
+    index_logs(state, "run-1")
+    judge_run(state, "run-1")
+    found = Bundle.model_validate(bundle(state))
+    assert (found.nodes, found.processes, found.attempts) == (3, 2, 2)
+    (other,) = found.others
+    assert (other.node, other.ending, other.outputs[0].path) == (1, Ending.SUCCEEDED, "rank-1.txt")
+    assert other.hardware is not None
+    assert other.hardware.cpu == "cpu 1"
+
+
 def test_any_change_breaks_the_signature(trained: State) -> None:
     document = bundle(trained)
     signature = Bundle.model_validate(document).signature

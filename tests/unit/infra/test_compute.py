@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from unit.infra.templates import MAIN, ROOT, properties_of, template
 
-from trainyard.compute.aws_batch import _QUEUE_OF, _RETRIED
+from trainyard.compute.aws_batch import _QUEUE_OF, _RETRIED, _RETRIED_NODES
 from trainyard.model.catalogue import Accelerator, load_catalogue
 
 COMPUTE = ROOT / "infra" / "compute.yaml"
@@ -86,7 +86,8 @@ def test_a_definition_retries_hosts_and_not_scripts(name: str) -> None:
     rules = DEFINITIONS[name]["RetryStrategy"]["EvaluateOnExit"]
     assert {"OnStatusReason": "Host EC2*", "Action": "RETRY"} in rules
     assert rules[-1] == {"OnReason": "*", "Action": "EXIT"}
-    assert [{key[0].lower() + key[1:]: value for key, value in rule.items()} for rule in rules] == _RETRIED
+    known = _RETRIED_NODES if DEFINITIONS[name]["Type"] == "multinode" else _RETRIED
+    assert [{key[0].lower() + key[1:]: value for key, value in rule.items()} for rule in rules] == known
     assert len(rules) <= 5
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from unit.runner.rig import RUN_ID, Rig
 
-from trainyard.model.result import AttemptResult, Ending
+from trainyard.model.result import EXIT_NODE_LOST, AttemptResult, Ending
 from trainyard.model.text import Text
 from trainyard.runner import script
 from trainyard.runner.job import Job
+from trainyard.runner.stop import Stop
 from trainyard.store import layout
+from trainyard.store.layout import NodeSign
+from trainyard.store.objects import ObjectMissingError
+
+SAVE = """
+import argparse, pathlib, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--output_path")
+pathlib.Path(parser.parse_args().output_path, "checkpoint").write_text("epoch 3")
+"""
 
 
 def test_ranks_find_each_other_and_print_into_one_log(rig: Rig) -> None:
@@ -122,6 +136,110 @@ def test_the_main_machine_waits_no_longer_than_it_may(rig: Rig, monkeypatch: pyt
     rig.request("print('done')")
     assert rig.run(node=0, nodes=2) == 0
     assert rig.result().ending is Ending.SUCCEEDED
+
+
+def _sign(rig: Rig, sign: NodeSign, content: bytes = b"") -> None:
+    rig.objects.put(layout.node_sign_key(RUN_ID, 1, 1, sign), content)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in {"BEAT_SECONDS": 0.2, "SILENT_SECONDS": 2.0, "_LOOK_SECONDS": 0.1}.items():
+        monkeypatch.setattr(f"trainyard.runner.nodes.{name}", seconds)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("sign", [NodeSign.ALIVE, NodeSign.LOST])
+def test_a_lost_machine_ends_the_attempt_so_that_it_is_tried_again(rig: Rig, sign: NodeSign) -> None:
+    """Its runner falls silent, or the platform says so."""
+    rig.request(SAVE + "time.sleep(600)", output=True)
+    _sign(rig, sign)
+    assert rig.run(node=0, nodes=2) == EXIT_NODE_LOST
+    result = rig.result()
+    assert result.ending is Ending.NODE_LOST
+    assert result.reason is not None
+    assert "Machine 1 was lost" in result.reason.en
+    assert rig.output("checkpoint") == b"epoch 3"
+    assert b"The run was stopped" not in rig.log()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_script_that_fails_because_another_machine_is_lost_did_not_fail(rig: Rig) -> None:
+    rig.request("raise ConnectionResetError('by peer')")
+    _sign(rig, NodeSign.ALIVE)
+    assert rig.run(node=0, nodes=2) == EXIT_NODE_LOST
+    assert rig.result().last_lines[-1] == "ConnectionResetError: by peer"
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("sign", [NodeSign.ALIVE, NodeSign.ENDED, None])
+def test_while_the_others_are_there_a_failure_is_the_script_s_own(rig: Rig, sign: NodeSign | None) -> None:
+    rig.request("import sys; sys.exit(75)")
+    over = threading.Event()
+
+    def beat() -> None:
+        for number in itertools.count():
+            _sign(rig, NodeSign.ALIVE, str(number).encode())
+            if sign is NodeSign.ENDED:
+                _sign(rig, sign)
+            if over.wait(0.1):
+                return
+
+    with ThreadPoolExecutor(1) as pool:
+        beating = pool.submit(beat) if sign else None
+        try:
+            # And no exit code of a script reads as a lost machine.
+            assert rig.run(node=0, nodes=2) == 1
+        finally:
+            over.set()
+        assert beating is None or beating.result(10) is None
+    assert (rig.result().ending, rig.result().exit_code) == (Ending.SCRIPT_FAILED, 75)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_machine_that_is_lost_after_the_main_script_s_good_end_spoils_it(rig: Rig) -> None:
+    rig.request("print('done')")
+    _other(rig, Ending.STOPPED)
+    assert rig.run(node=0, nodes=2) == EXIT_NODE_LOST
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_stop_is_a_stop_whatever_becomes_of_the_other_machines(rig: Rig) -> None:
+    rig.request("import time; time.sleep(600)")
+    stop = Stop()
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(rig.run, stop, node=0, nodes=2)
+        stop.request()
+        _sign(rig, NodeSign.LOST)
+        assert ending.result(60) == 143
+    assert rig.result().ending is Ending.STOPPED
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_other_machines_say_that_they_are_there_and_how_they_leave(rig: Rig) -> None:
+    rig.request("import time; time.sleep(600)")
+    key = layout.node_sign_key(RUN_ID, 1, 1, NodeSign.ALIVE)
+    stop = Stop()
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(rig.run, stop, node=1, nodes=2)
+        beats: set[bytes] = set()
+        deadline = time.monotonic() + 30
+        while len(beats) < 3:
+            assert time.monotonic() < deadline
+            with suppress(ObjectMissingError):
+                beats.add(rig.objects.get(key))
+        # What nobody told the main machine of: the host is about to go.
+        stop.request()
+        assert ending.result(60) == 143
+    assert {node_sign for _, node_sign in _signs(rig)} == {NodeSign.ALIVE, NodeSign.LOST}
+    rig.objects.delete_prefix("runs/")
+    rig.request("print('done')")
+    assert rig.run(node=1, nodes=2, job_id="again") == 0
+    assert (1, NodeSign.ENDED) in _signs(rig)
+
+
+def _signs(rig: Rig) -> list[tuple[int, NodeSign]]:
+    return [layout.node_sign_of(each.key) for each in rig.objects.find(layout.node_signs_prefix(RUN_ID, 1))]
 
 
 def test_children_of_a_sweep_have_their_own_hyperparameters_and_places(rig: Rig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,8 +17,9 @@ from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import ChildCount, Job, RunState
 from trainyard.model.spec import Machines
 from trainyard.model.text import Text
+from trainyard.runner import reasons
 from trainyard.store import State
-from trainyard.store.layout import node_id, result_key
+from trainyard.store.layout import NodeSign, node_id, node_sign_of, node_signs_prefix, result_key
 from trainyard.tracking.sweep import sweep_runs
 from trainyard.tracking.watch import heard
 
@@ -122,8 +123,45 @@ def test_a_machine_that_fails_ends_the_run_as_failed_and_says_which_and_why(
     assert ended.failure.last_lines == ["bad card"]
 
 
-def test_one_whose_host_went_away_left_no_result(two_nodes: State, backends: Backends) -> None:
-    run = heard(two_nodes, of_node(1, JobPhase.FAILED, end=JobEnd.HOST), backends, NOW)
+def test_of_a_lost_host_the_main_machine_is_told_so_that_all_are_tried_again(
+    two_nodes: State, batch: Batch, backends: Backends
+) -> None:
+    before = two_nodes.table.run("run-1")
+    for _twice in range(2):
+        assert heard(two_nodes, of_node(1, JobPhase.FAILED, end=JobEnd.HOST), backends, datetime.now(UTC)) == before
+    told = [each.key for each in two_nodes.objects.find(node_signs_prefix("run-1", 1))]
+    assert [node_sign_of(key) for key in told] == [(1, NodeSign.LOST)]
+    batch.says = status(JobPhase.QUEUED, attempt=2)
+    run = heard(two_nodes, batch.says, backends, datetime.now(UTC))
+    assert run is not None
+    assert (run.state, run.attempt, run.stop) == (RunState.QUEUED, 2, None)
+
+
+def test_a_main_machine_that_ends_for_a_lost_one_fails_the_run_once_no_attempt_is_left(
+    two_nodes: State, backends: Backends
+) -> None:
+    result = AttemptResult(
+        run_id="run-1", attempt=1, ending=Ending.NODE_LOST, exit_code=75, finished_at=NOW, reason=reasons.node_lost(1)
+    )
+    two_nodes.objects.put(result_key("run-1", 1), result.model_dump_json().encode())
+    run = heard(two_nodes, status(JobPhase.FAILED, end=JobEnd.SCRIPT, exit_code=75), backends, NOW)
+    assert run is not None
+    assert run.failure is not None
+    assert (run.state, run.failure.kind) == (RunState.FAILED, "host")
+    assert "Machine 1 was lost" in run.failure.message.en
+    assert "retries" in run.failure.message.zh
+
+
+def test_where_nothing_comes_of_that_the_run_is_ended(two_nodes: State, batch: Batch, backends: Backends) -> None:
+    batch.nodes = [of_node(1, JobPhase.FAILED, end=JobEnd.HOST)]
+    now = datetime.now(UTC)
+    for minutes in (0, 10):
+        sweep_runs(two_nodes, backends, now + timedelta(minutes=minutes))
+        run = two_nodes.table.run("run-1")
+        assert run is not None
+        assert run.stop is None
+    sweep_runs(two_nodes, backends, now + timedelta(minutes=20))
+    run = two_nodes.table.run("run-1")
     assert run is not None
     assert run.stop is not None
     assert run.stop.failure is not None
@@ -138,7 +176,7 @@ def test_what_else_is_heard_of_a_machine_changes_nothing(two_nodes: State, backe
 
 
 def test_the_sweep_finds_a_machine_that_failed_unheard(two_nodes: State, batch: Batch, backends: Backends) -> None:
-    batch.nodes = [of_node(1, JobPhase.FAILED, end=JobEnd.HOST)]
+    batch.nodes = [of_node(1, JobPhase.FAILED, end=JobEnd.SCRIPT)]
     sweep_runs(two_nodes, backends, NOW)
     run = two_nodes.table.run("run-1")
     assert run is not None

@@ -1,5 +1,6 @@
 """Multi-node parallel jobs: a main node that decides, others that start with it and end with it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +107,39 @@ def test_all_nodes_begin_again_with_the_main_node(bench: Bench) -> None:
     job_id = submit(bench, SLEEP, retryStrategy=retry)
     bench.until(f"{job_id}#1", "RUNNING")
     bench.server.reclaim(f"{job_id}#0")
+    bench.until_logged(f"{job_id}#1", "up", attempt=2)
+    assert [len(bench.job(each)["attempts"]) for each in (job_id, f"{job_id}#1")] == [1, 1]
+    bench.client.terminate_job(jobId=job_id, reason="enough")
+    assert len(bench.until(job_id)["attempts"]) == 2
+
+
+def test_another_node_s_lost_host_causes_no_attempt_until_the_main_node_asks_for_one(
+    bench: Bench, tmp_path: Path
+) -> None:
+    main_exits = (
+        "import os, pathlib, sys, time\n"
+        "if os.environ['AWS_BATCH_JOB_NODE_INDEX'] == '0' and os.environ['AWS_BATCH_JOB_ATTEMPT'] == '1':\n"
+        "    while not pathlib.Path({path!r}).exists(): time.sleep(0.05)\n"
+        "    sys.exit(75)\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    asked = tmp_path / "asked"
+    retry = {
+        "attempts": 2,
+        "evaluateOnExit": [
+            {"onStatusReason": "Host EC2*", "action": "RETRY"},
+            {"onExitCode": "75", "action": "RETRY"},
+            {"onReason": "*", "action": "EXIT"},
+        ],
+    }
+    job_id = submit(bench, main_exits.format(path=str(asked)), retryStrategy=retry)
+    bench.until_logged(f"{job_id}#1", "up")
+    bench.server.reclaim(f"{job_id}#1")
+    other = bench.until(f"{job_id}#1")
+    assert (other["status"], len(other["attempts"])) == ("FAILED", 1)
+    assert other["statusReason"].startswith("Host EC2")
+    assert bench.job(job_id)["status"] == "RUNNING"
+    asked.touch()
     bench.until_logged(f"{job_id}#1", "up", attempt=2)
     assert [len(bench.job(each)["attempts"]) for each in (job_id, f"{job_id}#1")] == [1, 1]
     bench.client.terminate_job(jobId=job_id, reason="enough")

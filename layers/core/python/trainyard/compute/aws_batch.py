@@ -20,6 +20,7 @@ from trainyard.compute.contract import (
 )
 from trainyard.model.lifecycle import JobPhase
 from trainyard.model.money import GRACE
+from trainyard.model.result import EXIT_NODE_LOST
 from trainyard.model.run import ChildCount, Job
 from trainyard.model.settings import Settings, settings
 from trainyard.model.spec import Machines, Priority
@@ -58,12 +59,20 @@ _PAUSES = (0.2, 0.4, 0.8, 1.6)
 
 
 # What is tried again as often as the user said: the machine went away, or it could not start the container. As in the
-# job definitions; what a script did ends the run.
+# job definitions; what a script did ends the run. Five are the most that Batch takes.
 _RETRIED = [
     {"onStatusReason": "Host EC2*", "action": "RETRY"},
     {"onReason": "CannotPullContainerError*", "action": "RETRY"},
     {"onReason": "DockerTimeoutError*", "action": "RETRY"},
     {"onReason": "CannotStartContainerError*", "action": "RETRY"},
+    {"onReason": "*", "action": "EXIT"},
+]
+# Of several machines Batch looks at the main one alone: that says by its exit code that another one was lost.
+_RETRIED_NODES = [
+    {"onStatusReason": "Host EC2*", "action": "RETRY"},
+    {"onReason": "Cannot*", "action": "RETRY"},
+    {"onReason": "DockerTimeoutError*", "action": "RETRY"},
+    {"onExitCode": str(EXIT_NODE_LOST), "action": "RETRY"},
     {"onReason": "*", "action": "EXIT"},
 ]
 
@@ -321,7 +330,10 @@ def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, A
         **_overrides(container, request.nodes),
         "timeout": {"attemptDurationSeconds": attempt_seconds},
         # Always said: without it the definition's number of attempts would count, and the price was for another.
-        "retryStrategy": {"attempts": request.retries + 1, "evaluateOnExit": _RETRIED},
+        "retryStrategy": {
+            "attempts": request.retries + 1,
+            "evaluateOnExit": _RETRIED if request.nodes == 1 else _RETRIED_NODES,
+        },
         "tags": {"trainyard:run": request.run_id, "trainyard:owner": request.owner},
         "propagateTags": True,
     }

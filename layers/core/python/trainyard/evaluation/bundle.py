@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from trainyard.model.bundle import Bundle, BundledInput, Code, Figures, Package
+from trainyard.model.bundle import Bundle, BundledInput, Code, Figures, OtherMachine, Package
 from trainyard.model.request import PinnedInput, RunRequest
 from trainyard.model.result import AttemptResult
 from trainyard.model.run import Run
@@ -29,7 +29,7 @@ def store_bundle(state: State, run: Run) -> Bundle:
 
 def bundle_of(state: State, run: Run) -> Bundle:
     """The document without its signature; what never came to be is empty."""
-    request, result, spec = _request(state, run), _result(state, run), run.spec
+    request, result, spec = _request(state, run), _result(state, run, run.id), run.spec
     return Bundle(
         run=run.id,
         name=run.name,
@@ -50,12 +50,16 @@ def bundle_of(state: State, run: Run) -> Bundle:
         framework=(spec.framework or None) if spec else None,
         image=(spec.image or None) if spec else None,
         flavor=spec.flavor if spec else None,
+        nodes=spec.nodes if spec else 1,
+        processes=spec.processes if spec else 1,
+        attempts=max(run.attempt, 1),
         parameters=spec.hyperparameters if spec else {},
         environment=_without_secrets(spec.env) if spec else {},
         packages=_packages(result) if result else [],
         inputs=[_input(one) for one in request.inputs] if request else [],
         hardware=result.machine if result else None,
         outputs=result.outputs if result else [],
+        others=_others(state, run),
         metrics=Figures(best=run.evaluation.best, last=run.evaluation.last, digest=_metrics_digest(state, run)),
         verdict=run.evaluation.verdict,
     )
@@ -99,8 +103,19 @@ def _request(state: State, run: Run) -> RunRequest | None:
         return None
 
 
-def _result(state: State, run: Run) -> AttemptResult | None:
+def _others(state: State, run: Run) -> list[OtherMachine]:
+    nodes = run.spec.nodes if run.spec else 1
+    results = ((node, _result(state, run, layout.node_id(run.id, node))) for node in range(1, nodes))
+    return [
+        OtherMachine(node=node, ending=result.ending, hardware=result.machine, outputs=result.outputs)
+        for node, result in results
+        if result is not None
+    ]
+
+
+def _result(state: State, run: Run, place: str) -> AttemptResult | None:
+    """`place`: in place of the run's id in a key."""
     try:
-        return AttemptResult.model_validate_json(state.objects.get(layout.result_key(run.id, run.attempt)))
+        return AttemptResult.model_validate_json(state.objects.get(layout.result_key(place, run.attempt)))
     except (ObjectMissingError, ValueError):
         return None

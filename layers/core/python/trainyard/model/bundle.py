@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.request import Sha256
-from trainyard.model.result import Machine, OutputFile
+from trainyard.model.result import Ending, Machine, OutputFile
 from trainyard.model.run import Origin, RunState
 from trainyard.model.spec import Hyperparameter
 
@@ -44,6 +45,16 @@ class BundledInput(_Part):
     """SHA-256 over one line for each file, ordered by path: its digest, two spaces, its path."""
 
 
+class OtherMachine(_Part):
+    """One of several machines that is not the main one."""
+
+    node: int
+    """From 1."""
+    ending: Ending
+    hardware: Machine | None
+    outputs: list[OutputFile]
+
+
 class Figures(_Part):
     best: dict[str, float]
     last: dict[str, float]
@@ -76,6 +87,11 @@ class Bundle(_Part):
     image: str | None = None
     """An image of the user's own, with its digest, in place of a framework."""
     flavor: str | None
+    nodes: int = 1
+    """Machines that trained together; `hardware` and `outputs` are the main one's."""
+    processes: int | Literal["auto"] = 1
+    """On each of them."""
+    attempts: int = 1
     parameters: dict[str, Hyperparameter]
     environment: dict[str, str]
     """Of the script; a value that may be a secret is replaced."""
@@ -84,6 +100,8 @@ class Bundle(_Part):
     hardware: Machine | None
     """With the image's digest."""
     outputs: list[OutputFile]
+    others: list[OtherMachine] = []
+    """Those that left a result."""
     metrics: Figures
     verdict: str | None
     signature: Signature | None = None

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from trainyard.model.request import Sha256
 from trainyard.model.text import Text
 
+EXIT_NODE_LOST = 75
+"""The runner's exit code for `Ending.NODE_LOST`, and for nothing else: by it a backend knows to try again."""
+
 
 class Ending(StrEnum):
     """How an attempt ended, as the runner saw it."""
@@ -22,6 +25,8 @@ class Ending(StrEnum):
     """Code, inputs or packages could not be made ready; the script never started."""
     SHIPPING_FAILED = "shipping_failed"
     """The script ended well, but what it left could not be stored."""
+    NODE_LOST = "node_lost"
+    """Another machine of the same training is gone, and this one cannot go on without it."""
 
 
 class OutputFile(BaseModel):

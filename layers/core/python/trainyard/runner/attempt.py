@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from trainyard.model.catalogue import Framework, load_catalogue
 from trainyard.model.request import RunRequest
-from trainyard.model.result import AttemptResult, Ending, OutputFile
+from trainyard.model.result import EXIT_NODE_LOST, AttemptResult, Ending, OutputFile
 from trainyard.model.text import Text
 from trainyard.registries.registry import registry
 from trainyard.runner import code, reasons, script
@@ -26,7 +26,7 @@ from trainyard.runner.inputs import ContentCache, stage_inputs
 from trainyard.runner.isolation import Access, Jail
 from trainyard.runner.job import Job
 from trainyard.runner.limits import disk_limit, memory_limit
-from trainyard.runner.nodes import await_others
+from trainyard.runner.nodes import Beating, Others, Watching, say_end
 from trainyard.runner.outputs import Output, Syncing
 from trainyard.runner.requirements import REQUIREMENTS_FILE, Requirements
 from trainyard.runner.shipping import LogShipper
@@ -54,7 +54,7 @@ def run_attempt(
     """
     if not claim(objects, job):
         return 0
-    with Workspace(job.cache) as workspace, script_user(job.cache) as user:
+    with Workspace(job.cache) as workspace, script_user(job.cache) as user, Beating(objects, job):
         log = LogShipper(objects, job.place, job.attempt, workspace.spool)
         jail = Jail(job.policy, workspace.view, user)
         with Environments(job.cache, outer, jail) as environments, Images(job.cache, registries) as images:
@@ -66,7 +66,8 @@ def run_attempt(
         result = attempt.result(log.written)
         key = layout.result_key(job.place, job.attempt)
         _insist(lambda: objects.put(key, result.model_dump_json().encode(), "application/json"))
-    return attempt.exit_code
+        _insist(lambda: say_end(objects, job, result.ending))
+    return reasons.exit_of_container(result.ending, attempt.exit_code)
 
 
 class Attempt:
@@ -88,6 +89,7 @@ class Attempt:
         self._workspace, self._environments, self._images = workspace, environments, images
         self._jail, self._log = jail, log
         self._output = Output(objects, workspace.output, layout.output_prefix(job.place))
+        self._others = Others(objects, job)
         self._stopwatch = Stopwatch()
         self.exit_code = reasons.EXIT_SETUP_FAILED
         self._result = AttemptResult(
@@ -206,9 +208,12 @@ class Attempt:
     def _run_script(self, request: RunRequest, ready: script.Script) -> None:
         self._stop.check()
         self._log.say(_starting(request))
-        with self._stopwatch.stage("script"), self._synced(request):
-            ended = ready.run(self._stop, self._log)
+        stop = Stop(self._stop)
+        with self._stopwatch.stage("script"), self._synced(request), Watching(self._others, stop):
+            ended = ready.run(stop, self._log)
         ending, exit_code, reason = reasons.judge(ended, request.spec.timeout)
+        if ending is Ending.STOPPED and not self._stop.requested and self._others.lost is not None:
+            ending, exit_code, reason = Ending.NODE_LOST, EXIT_NODE_LOST, reasons.node_lost(self._others.lost)
         failed = ending is not Ending.SUCCEEDED
         self._end(ending, exit_code, reason, ended.last_lines if failed else [])
         self._result = self._result.model_copy(
@@ -216,15 +221,28 @@ class Attempt:
         )
         with self._stopwatch.stage("upload"):
             self._upload(request)
-        if self._job.nodes > 1 and self._job.node == 0 and self._result.ending is Ending.SUCCEEDED:
+        if self._others.there:
             with self._stopwatch.stage("others"):
-                self._await_others()
+                self._look_at_others()
+
+    def _look_at_others(self) -> None:
+        """A good ending is none where another machine's was not; a failure is not the script's where one is lost."""
+        ending = self._result.ending
+        if ending is Ending.SUCCEEDED:
+            self._await_others()
+        elif ending is Ending.SCRIPT_FAILED and self._result.kind is None:
+            self._others.find_lost(self._stop)
+        else:
+            return
+        if self._others.lost is not None and not self._stop.requested:
+            self._end(Ending.NODE_LOST, EXIT_NODE_LOST, reasons.node_lost(self._others.lost), self._result.last_lines)
 
     def _await_others(self) -> None:
-        """A good ending is none where another machine's was not."""
-        others = await_others(self._objects, self._job, self._stop)
+        others = self._others.await_results(self._stop)
         failed = {node: each for node, each in others.items() if each.ending is not Ending.SUCCEEDED}
-        if failed and not self._stop.requested:
+        if self._stop.requested or self._others.lost is not None:
+            return
+        if failed:
             node, result = min(failed.items())
             exit_code = result.exit_code or reasons.EXIT_SETUP_FAILED
             self._end(Ending.SCRIPT_FAILED, exit_code, reasons.other_failed(node, result.reason), result.last_lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from datetime import timedelta
 
-from trainyard.model.result import Ending
+from trainyard.model.result import EXIT_NODE_LOST, Ending
 from trainyard.model.spec import format_duration
 from trainyard.model.text import Text
 from trainyard.runner import process
@@ -15,6 +15,7 @@ from trainyard.runner.script import Ended
 EXIT_SETUP_FAILED = 70
 EXIT_SHIPPING_FAILED = 74
 EXIT_TIMED_OUT = 124
+EXIT_FAILED = 1
 EXIT_LIMITED = 137
 EXIT_STOPPED = 143
 
@@ -73,6 +74,19 @@ def timed_out(timeout: timedelta) -> Text:
 def other_failed(node: int, reason: Text | None) -> Text:
     en, zh = (f" {reason.en}", reason.zh) if reason else ("", "")
     return Text(en=f"Machine {node} failed.{en}", zh=f"第 {node} 号机器失败。{zh}")
+
+
+def node_lost(node: int) -> Text:
+    return Text(
+        en=f"Machine {node} was lost, and the others cannot go on without it: run it again, or set `retries` so that "
+        "this happens by itself.",
+        zh=f"第 {node} 号机器丢失，其他机器无法继续：请重新运行，或设置 `retries` 以自动重试。",
+    )
+
+
+def exit_of_container(ending: Ending, exit_code: int) -> int:
+    """What the backend is told. A script's own code must not read there as a machine that was lost."""
+    return EXIT_FAILED if exit_code == EXIT_NODE_LOST and ending is not Ending.NODE_LOST else exit_code
 
 
 def _failed(ended: Ended) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 DELIVERIES = "deliveries/"
 JOURNAL = "journal/"
@@ -10,6 +11,16 @@ JOURNAL = "journal/"
 
 
 RUNS = "runs/"
+
+
+class NodeSign(StrEnum):
+    """What is known of one of several machines, by an object of this name."""
+
+    ALIVE = "alive"
+    """Written again and again, each time with another content."""
+    ENDED = "ended"
+    LOST = "lost"
+    """Its host is gone, or about to go."""
 
 
 def run_prefix(run_id: str) -> str:
@@ -38,6 +49,21 @@ def child_id(run_id: str, index: int) -> str:
 def node_id(run_id: str, index: int) -> str:
     """In place of a run's id in any key: what one of several machines leaves that is not the main one, from 1."""
     return f"{run_id}/nodes/{index}"
+
+
+def node_signs_prefix(run_id: str, attempt: int) -> str:
+    """What is known of an attempt's machines but the main one, in one list."""
+    return f"runs/{run_id}/nodes/attempts/{attempt}/"
+
+
+def node_sign_key(run_id: str, attempt: int, node: int, sign: NodeSign) -> str:
+    return f"{node_signs_prefix(run_id, attempt)}{node}.{sign}"
+
+
+def node_sign_of(key: str) -> tuple[int, NodeSign]:
+    """The machine and what is known of it, of a key that `node_sign_key` gave."""
+    node, sign = key.rsplit("/", 1)[1].split(".")
+    return int(node), NodeSign(sign)
 
 
 def findings_key(run_id: str) -> str:

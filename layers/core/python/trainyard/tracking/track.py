@@ -15,7 +15,7 @@ from trainyard.model.run import FailureReason, Run, RunState
 from trainyard.model.settings import settings
 from trainyard.model.text import Text
 from trainyard.store import State
-from trainyard.store.layout import node_id, result_key
+from trainyard.store.layout import NodeSign, node_id, node_sign_key, result_key
 from trainyard.store.objects import ObjectMissingError, Objects
 
 _STATE_OF_ENDING = {
@@ -25,6 +25,7 @@ _STATE_OF_ENDING = {
     Ending.SHIPPING_FAILED: RunState.FAILED,
     Ending.STOPPED: RunState.STOPPED,
     Ending.TIMED_OUT: RunState.TIMED_OUT,
+    Ending.NODE_LOST: RunState.FAILED,
 }
 _FAILURES = {
     JobEnd.SCRIPT: (
@@ -88,6 +89,8 @@ _FAILURES = {
 }
 
 
+# Longer than the main machine needs to hear of a lost one, to store what its script left, and to end.
+_HEARS_WITHIN = timedelta(minutes=15)
 # Trainings of a sweep that is counted with every event, and how often a larger one is.
 _COUNTED_AT_ONCE = 50
 _COUNTED_EVERY = timedelta(seconds=10)
@@ -132,7 +135,9 @@ def track_node(
 ) -> Run | None:
     """What was heard of one machine of several: its failure ends the run, unless the whole job has ended anyhow.
 
-    When the main machine ends, the others are ended with it, and events of both may be heard in any order.
+    When the main machine ends, the others are ended with it, and events of both may be heard in any order. Of a host
+    that was lost the main machine is told: it ends in a way that the backend tries again. Only where nothing comes of
+    that for long the run is ended here.
     """
     now = at or datetime.now(UTC)
     run = state.table.run(status.run_id)
@@ -145,8 +150,20 @@ def track_node(
         return track_job(state, whole, now)
     if state.objects.size(result_key(run.id, status.attempt)) is not None:
         return run
+    if status.end is JobEnd.HOST and not _told_long_ago(state.objects, status, now):
+        return run
     failure = _of_node(status, _result(state.objects, status, node_id(run.id, status.node)))
     return state.table.change_run(run.id, lambda known: lifecycle.lose_node(known, failure, now), run)
+
+
+def _told_long_ago(objects: Objects, status: JobStatus, now: datetime) -> bool:
+    """Tell the main machine that this one is lost, unless it was told."""
+    assert status.node is not None
+    key = node_sign_key(status.run_id, status.attempt, status.node, NodeSign.LOST)
+    told_at = objects.modified(key)
+    if told_at is None:
+        objects.put(key, b"host", "text/plain")
+    return told_at is not None and now - told_at > _HEARS_WITHIN
 
 
 def _of_node(status: JobStatus, result: AttemptResult | None) -> FailureReason:
@@ -243,6 +260,8 @@ def _failure(status: JobStatus, result: AttemptResult | None) -> FailureReason:
         kind = "timeout"
     elif result.ending is Ending.SHIPPING_FAILED:
         kind = "platform"
+    elif result.ending is Ending.NODE_LOST:
+        kind = "host"
     kind = result.kind or kind
     # Of its machine the runner only saw that it had to stop.
     reason = None if result.ending is Ending.STOPPED else result.reason

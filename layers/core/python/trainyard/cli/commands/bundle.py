@@ -145,13 +145,23 @@ def _wait(api: Client, run: str, seconds: float) -> None:
 def _differences(first: Any, second: Any) -> dict[str, Any]:
     """What may explain a difference: packages, machine and image; and which outputs are the same to the last byte."""
     before, after = ({one["name"]: one for one in bundle["packages"]} for bundle in (first, second))
-    digests = [{one["path"]: one["sha256"] for one in bundle["outputs"]} for bundle in (first, second)]
+    digests = [_digests(bundle) for bundle in (first, second)]
     return {
         "packages": sorted(name for name in {*before, *after} if before.get(name) != after.get(name)),
-        "same_hardware": first["hardware"] == second["hardware"],
+        "same_hardware": _hardware(first) == _hardware(second),
         "outputs": len(digests[0]),
         "same_outputs": sum(digests[1].get(path) == digest for path, digest in digests[0].items()),
     }
+
+
+def _hardware(bundle: Any) -> list[Any]:
+    return [bundle["hardware"], *(other["hardware"] for other in bundle.get("others", []))]
+
+
+def _digests(bundle: Any) -> dict[tuple[int, str], str]:
+    """Of all machines' outputs, by machine and path."""
+    machines = [{"node": 0, "outputs": bundle["outputs"]}, *bundle.get("others", [])]
+    return {(each["node"], one["path"]): one["sha256"] for each in machines for one in each["outputs"]}
 
 
 def _print_differences(found: dict[str, Any]) -> None:
