@@ -36,8 +36,6 @@ _ENTRY_BYTES = 512
 _PIECE = 1 << 18
 # How frames of zstd begin, and those that hold notes of whoever made them: https://www.rfc-editor.org/rfc/rfc8878
 _ZSTD_MAGIC = (b"\x28\xb5\x2f\xfd", *(bytes([number]) + b"\x2a\x4d\x18" for number in range(0x50, 0x60)))
-# Of what was unfolded, a frame may want this much (as a power of two) kept to look back into: zstd's own usual limit.
-_ZSTD_WINDOW = 27
 _MEMORY_BYTES = 2 << 30
 _PROCESSOR_SECONDS = 1800
 
@@ -129,8 +127,8 @@ def _archive(source: BinaryIO) -> tarfile.TarFile:
     """Unfolded as it is read, however it was compressed. None of it is kept."""
     begun = _Begun(source)
     if begun.magic in _ZSTD_MAGIC:
-        options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW}
-        return tarfile.open(fileobj=zstd.ZstdFile(begun, options=options), mode="r|")  # type: ignore[call-overload, no-any-return]
+        # Refuses a frame that wants more than 128 MiB of what was unfolded kept, to look back into.
+        return tarfile.open(fileobj=zstd.ZstdFile(begun), mode="r|")  # type: ignore[call-overload, no-any-return]
     return tarfile.open(fileobj=begun, mode="r|*")  # type: ignore[call-overload, no-any-return]
 
 
