@@ -97,7 +97,7 @@ def test_a_definition_bounds_what_it_runs(name: str) -> None:
     container = _container(definition)
     assert definition["Timeout"]["AttemptDurationSeconds"]
     # To show a script another system the runner has to mount; see DECISIONS.md.
-    assert container["Privileged"] is (name == "ImageDefinition")
+    assert container["Privileged"] is (name in ("ImageDefinition", "ImageCudaDefinition"))
     assert container["ReadonlyRootFilesystem"] is True
     assert {each["Name"] for each in container["Ulimits"]} >= {"nofile", "core"}
     assert container["LinuxParameters"]["InitProcessEnabled"] is True

@@ -59,9 +59,19 @@ def pin(fake: FakeRegistry, *layers: bytes, environment: Mapping[str, str] | Non
     return look_up(reference, OciRegistry(fake.host))
 
 
-def attempt(rig: Rig, image: PinnedImage, script: str, **environment: str) -> AttemptResult:
-    """Run the script on the image where isolation is required."""
-    request = rig.request(script, output=True, framework="", image=image.reference, hyperparameters={"epochs": 3})
+def attempt(
+    rig: Rig,
+    image: PinnedImage,
+    script: str,
+    flavor: str = "cpu",
+    env: Mapping[str, str] | None = None,
+    **environment: str,
+) -> AttemptResult:
+    """Run the script on the image where isolation is required. `environment`: the container's."""
+    request = rig.request(
+        script, output=True, framework="", image=image.reference, hyperparameters={"epochs": 3}, flavor=flavor,
+        env=dict(env or {}),
+    )  # fmt: skip
     pinned = request.model_copy(update={"image": image})
     rig.objects.put(layout.request_key(RUN_ID), pinned.model_dump_json().encode())
     allowed = {"TRAINYARD_ALLOW_LOOPBACK_HTTP": "true", "TRAINYARD_ISOLATION": "required"}

@@ -122,18 +122,29 @@ class Catalogue(BaseModel):
 
     def ground(self, spec: RunSpec) -> Framework | None:
         """The framework that a run stands on; where it brings its own image, what that is to everybody else."""
-        return OWN_IMAGE if spec.image else self.framework(spec.framework)
+        if not spec.image:
+            return self.framework(spec.framework)
+        flavor = self.flavor(spec.flavor)
+        return OWN_IMAGES.get(flavor.accelerator if flavor else Accelerator.NONE)
 
 
-OWN_IMAGE = Framework(
-    name="image",
-    title=Text(en="An image of your own", zh="自定义镜像"),
-    version="",
-    accelerator=Accelerator.NONE,
-    # Nobody but the image knows.
-    python="",
-    job_definition="image",
-)
+def _own_image(accelerator: Accelerator, job_definition: str) -> Framework:
+    return Framework(
+        name="image",
+        title=Text(en="An image of your own", zh="自定义镜像"),
+        version="",
+        accelerator=accelerator,
+        # Nobody but the image knows.
+        python="",
+        job_definition=job_definition,
+    )
+
+
+OWN_IMAGES = {
+    Accelerator.NONE: _own_image(Accelerator.NONE, "image"),
+    Accelerator.NVIDIA: _own_image(Accelerator.NVIDIA, "image-cuda"),
+}
+"""What an image of a user's own is, by the accelerator of its machine."""
 
 
 @cache

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from trainyard.model.catalogue import Framework, load_catalogue
+from trainyard.model.catalogue import Accelerator, Framework, load_catalogue
 from trainyard.model.request import RunRequest
 from trainyard.model.result import EXIT_NODE_LOST, AttemptResult, Ending, OutputFile
 from trainyard.model.text import Text
 from trainyard.registries.registry import registry
 from trainyard.runner import code, reasons, script
+from trainyard.runner.driver import PLACE, Driver, nvidia_driver
 from trainyard.runner.environment import Environment, Environments
 from trainyard.runner.errors import SetupError, StopRequestedError
 from trainyard.runner.fence import claim
@@ -163,11 +164,12 @@ class Attempt:
     def _script(self, request: RunRequest, environment: Environment, inputs: dict[str, Path]) -> script.Script:
         workspace, policy = self._workspace, self._job.policy
         arguments = script.arguments(request, inputs, workspace)
+        driver = self._driver(request)
         system = environment.variables if environment.system else script.variables_of(self._outer)
         return script.Script(
             command=script.command(request, self._job, environment.python, arguments),
             folder=workspace.code / request.spec.code_dir,
-            environment=script.environment(request, self._job.attempt, environment.python, workspace, system),
+            environment=script.environment(request, self._job.attempt, environment.python, workspace, system, driver),
             timeout=request.spec.timeout.total_seconds(),
             stop_grace=self._job.stop_grace,
             needs_loopback=script.processes(request) > 1,
@@ -178,10 +180,20 @@ class Attempt:
                 workspace.writable,
                 temporary=workspace.temporary,
                 system=environment.system,
+                placed=driver.files if driver else {},
+                place=PLACE if driver else None,
+                # The container of a run with an image has the devices of its whole machine.
+                devices=(driver.devices if driver else []) if environment.system else None,
             ),
             disk_bytes=disk_limit(workspace.root, policy.max_disk_bytes),
             memory_bytes=memory_limit(policy.max_memory_bytes or _memory_of_flavor(request)),
         )
+
+    def _driver(self, request: RunRequest) -> Driver | None:
+        """What an image does not bring. Our own has it as every program here."""
+        flavor = load_catalogue().flavor(request.spec.flavor)
+        needed = request.image is not None and flavor is not None and flavor.accelerator is Accelerator.NVIDIA
+        return nvidia_driver(self._outer) if needed else None
 
     def _stage_inputs(self, request: RunRequest, stop: Stop) -> dict[str, Path]:
         if not request.inputs:

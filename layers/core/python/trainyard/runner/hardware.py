@@ -23,7 +23,7 @@ def machine(outer: Mapping[str, str]) -> Machine:
         cpu=_cpu(),
         cpus=len(os.sched_getaffinity(0)),
         memory_bytes=_memory(),
-        accelerators=_accelerators(),
+        accelerators=_accelerators(outer.get("NVIDIA_VISIBLE_DEVICES", "")),
         kernel=f"{platform.system()} {platform.release()} {platform.machine()}",
         image=image,
         image_digest=digest,
@@ -43,9 +43,12 @@ def _memory() -> int:
     return min(int(limit), host) if limit.isdigit() and host else host
 
 
-def _accelerators() -> list[str]:
-    """`NVIDIA A10G, 23028 MiB, driver 550.54`, one for each."""
+def _accelerators(given: str) -> list[str]:
+    """`NVIDIA A10G, 23028 MiB, driver 550.54`, one for each that the job was given."""
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    if given.startswith("GPU-"):
+        # A privileged container sees those of others as well.
+        query.append(f"--id={given}")
     try:
         told = subprocess.run(query, capture_output=True, text=True, timeout=_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -55,6 +55,11 @@ class Access:
     """What it sees as /tmp."""
     system: Path | None = None
     """The folder of an image that it sees as the system, in place of this machine's."""
+    placed: Mapping[str, str] = field(default_factory=dict)
+    """With an image: files of this machine that it sees in the folder `place` of the image. Place -> file."""
+    place: str | None = None
+    devices: list[str] | None = None
+    """The accelerators' devices; all that there are if left out."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,9 @@ class Jail:
             readable=[str(path) for path in access.readable],
             writable=[str(path) for path in access.writable],
             temporary=str(access.temporary) if access.temporary else None,
+            placed=dict(access.placed),
+            place=access.place,
+            devices=access.devices,
             shared_memory_bytes=shared_memory_bytes,
             system=str(access.system) if access.system else None,
             # Without a root of its own a script would see this machine in place of its image.

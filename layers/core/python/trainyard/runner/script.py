@@ -14,6 +14,7 @@ from trainyard.model.request import RunRequest
 from trainyard.model.spec import AIM_ARGUMENT, OUTPUT_ARGUMENT, Scalar
 from trainyard.model.text import Text
 from trainyard.runner import process
+from trainyard.runner.driver import PROGRAMS, Driver, library_path
 from trainyard.runner.errors import SetupError
 from trainyard.runner.isolation import Access, Jail, Started, lacking
 from trainyard.runner.jail.plan import SYSTEM_CALL_FILTER
@@ -115,17 +116,25 @@ def processes(request: RunRequest) -> int:
 
 
 def environment(
-    request: RunRequest, attempt: int, python: Path, workspace: Workspace, system: Mapping[str, str]
+    request: RunRequest,
+    attempt: int,
+    python: Path,
+    workspace: Workspace,
+    system: Mapping[str, str],
+    driver: Driver | None = None,
 ) -> dict[str, str]:
     """All that the script sees of the environment: no credentials, nothing of the runner's own.
 
-    `system`: what the image sets for its programs, `variables_of` it where it is ours.
+    `system`: what the image sets for its programs, `variables_of` it where it is ours. `driver`: what is laid into it.
     """
+    programs = [str(python.parent), system.get("PATH", os.defpath)]
+    variables = {"LANG": "C.UTF-8", **system, **(driver.variables if driver else {}), **request.spec.env}
+    if driver is not None:
+        programs.append(PROGRAMS)
+        variables["LD_LIBRARY_PATH"] = library_path(variables.get("LD_LIBRARY_PATH", ""))
     return {
-        "LANG": "C.UTF-8",
-        **system,
-        **request.spec.env,
-        "PATH": os.pathsep.join([str(python.parent), system.get("PATH", os.defpath)]),
+        **variables,
+        "PATH": os.pathsep.join(programs),
         "HOME": str(workspace.home),
         # The user may have no name in this image; programs ask these before they ask the system.
         "USER": "script",

@@ -38,6 +38,12 @@ class Plan:
     """The folder that the program sees as /tmp."""
     system: str | None = None
     """The folder of an image that the program sees as its system; this machine's own if left out."""
+    placed: dict[str, str] = field(default_factory=dict)
+    """Files of this machine that are seen in an image, at a place of which nothing else is seen: place -> file."""
+    place: str | None = None
+    """The folder that holds all of these places."""
+    devices: list[str] | None = None
+    """Of accelerators; all that there are if left out."""
     shared_memory_bytes: int = 0
     required: list[str] = field(default_factory=list)
     """Protections without which the program must not start."""

@@ -14,8 +14,9 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc
 # What no image brings.
 _OF_THE_MACHINE = ("/proc", "/sys", "/dev", "/tmp")  # noqa: S108 - the script's own
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-# What an accelerator is spoken to through; which of them there are is the container's matter.
+# What an accelerator is spoken to through; which of them there are is the container's matter, where it is not told.
 _ACCELERATORS = ("nvidia*", "davinci*", "devmm_svm", "hisi_hdc", "kfd", "dri")
+_DRIVERS = "/proc/driver"
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 
 
@@ -35,9 +36,12 @@ def enter(plan: Plan) -> None:
         _show(root, path, read_only=True, devices=False)
     for path in sorted(plan.writable):
         _show(root, path, read_only=False, devices=False)
-    _devices(root, plan.shared_memory_bytes)
+    _devices(root, plan.devices, plan.shared_memory_bytes)
     Path(root, "proc").mkdir()
     linux.mount("proc", f"{root}/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    if plan.placed and Path(_DRIVERS).is_dir():
+        # What the container runtime shows of the driver there is less than what the kernel does: the job's own cards.
+        _show(root, _DRIVERS, read_only=True, devices=False)
     linux.pivot_into(root)
     # The root itself last: until now places for mounts were made in it.
     kept = linux.MS_NOSUID | linux.MS_NODEV
@@ -54,8 +58,10 @@ def _show_machine(plan: Plan) -> None:
 
 def _show_image(plan: Plan, system: str) -> None:
     """The image's files, and over them what only the machine knows: its names, and itself under /sys."""
-    ours = [*plan.readable, *plan.writable]
+    ours = [*plan.readable, *plan.writable, *([plan.place] if plan.place else [])]
     _show_folder(plan.root, system, "", ours)
+    for place, file in plan.placed.items():
+        _show(plan.root, file, read_only=True, devices=False, place=place)
     _show(plan.root, "/sys", read_only=True, devices=False)
     for path in ("/etc/hosts", "/etc/resolv.conf"):
         if Path(path).is_file():
@@ -93,13 +99,14 @@ def _show(root: str, path: str, *, read_only: bool, devices: bool, place: str | 
     linux.restrict(str(target), read_only=read_only, devices=devices)
 
 
-def _devices(root: str, shared_memory_bytes: int) -> None:
+def _devices(root: str, accelerators: list[str] | None, shared_memory_bytes: int) -> None:
     place = Path(root, "dev")
     place.mkdir()
     linux.mount("tmpfs", str(place), "tmpfs", linux.MS_NOSUID, "mode=755,size=1m")
-    found = [path for pattern in _ACCELERATORS for path in sorted(Path("/dev").glob(pattern))]
-    for device in [*(Path("/dev", name) for name in _DEVICES), *found]:
-        _show(root, str(device), read_only=False, devices=True)
+    if accelerators is None:
+        accelerators = [str(path) for pattern in _ACCELERATORS for path in sorted(Path("/dev").glob(pattern))]
+    for device in [*(f"/dev/{name}" for name in _DEVICES), *accelerators]:
+        _show(root, device, read_only=False, devices=True)
     for name, text in _LINKS.items():
         (place / name).symlink_to(text)
     (place / "shm").mkdir()

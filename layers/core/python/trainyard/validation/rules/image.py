@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from trainyard.model.catalogue import Accelerator
+from trainyard.model.catalogue import OWN_IMAGES
 from trainyard.model.finding import Finding, Severity
 from trainyard.model.text import Text
 from trainyard.validation.requirements_file import read_requirements
@@ -57,14 +57,21 @@ class ImageFlavor(RunRule):
     id: ClassVar[str] = "image-flavor"
     title = Text(en="An image of your own on machines that cannot show it", zh="自定义镜像与机器不匹配")
     explanation = Text(
-        en="An image of your own runs on one machine of a CPU flavor: an accelerator's driver is not shown to it.",
-        zh="自定义镜像只能使用一台 CPU 规格的机器：加速卡驱动不会提供给它。",
+        en="An image of your own runs on one machine, with a CPU or NVIDIA cards: what belongs to the driver is laid "
+        "into it (/usr/local/nvidia), CUDA's other libraries it brings itself. Ascend machines take ModelArts' images "
+        "only.",
+        zh="自定义镜像只能使用一台机器，可为 CPU 或 NVIDIA 规格：驱动文件会放入镜像（/usr/local/nvidia），"
+        "其余 CUDA 库由镜像自带。昇腾机器只接受 ModelArts 的镜像。",
     )
     failing = (
-        Example({"trainyard.yaml": _WITH_IMAGE.replace("flavor: cpu", "flavor: t4")}, line=5),
+        Example({"trainyard.yaml": _WITH_IMAGE.replace("flavor: cpu", "flavor: ascend-910")}, line=5),
         Example({"trainyard.yaml": _WITH_IMAGE + "    nodes: 2\n"}, line=7),
     )
-    passing = (Example(), Example({"trainyard.yaml": _WITH_IMAGE}))
+    passing = (
+        Example(),
+        Example({"trainyard.yaml": _WITH_IMAGE}),
+        Example({"trainyard.yaml": _WITH_IMAGE.replace("flavor: cpu", "flavor: t4")}),
+    )
 
     def check(self, view: RunView) -> Iterator[Finding]:
         if not view.spec.image:
@@ -79,7 +86,7 @@ class ImageFlavor(RunRule):
                 ),
             )
         flavor = view.flavor
-        if flavor is None or flavor.accelerator is Accelerator.NONE:
+        if flavor is None or flavor.accelerator in OWN_IMAGES:
             return
         yield self.finding(
             view.place("flavor"),
@@ -87,7 +94,7 @@ class ImageFlavor(RunRule):
                 en=f"An image of your own cannot use the accelerator of `{flavor.name}`.",
                 zh=f"自定义镜像无法使用 `{flavor.name}` 的加速卡。",
             ),
-            choose(None, usable_flavors(view, Accelerator.NONE)),
+            choose(None, [name for accelerator in OWN_IMAGES for name in usable_flavors(view, accelerator)]),
         )
 
 
