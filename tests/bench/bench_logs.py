@@ -99,6 +99,9 @@ class FolderObjects:
         for key in [key for key in keys if key > (start_after or "")][:limit]:
             yield StoredObject(key, (self._folder / key).stat().st_size, datetime.now(UTC))
 
+    def folders(self, prefix: str) -> list[str]:
+        return sorted(path.name for path in (self._folder / prefix).glob("*/"))
+
     def writer(self, key: str, content_type: str = "") -> object:
         return (self._folder / key).open("wb")
 

@@ -57,6 +57,10 @@ class Counted(FolderObjects):
         self.calls["list"] += 1
         return super().find(prefix, start_after, limit)
 
+    def folders(self, prefix: str) -> list[str]:
+        self.calls["list"] += 1
+        return super().folders(prefix)
+
 
 def main(arguments: list[str]) -> None:
     if arguments:

@@ -33,6 +33,14 @@ def objects(bucket: Objects) -> Objects:
     return bucket
 
 
+@pytest.fixture
+def calls(objects: Objects) -> list[str]:
+    """Every call that reaches S3, by its operation."""
+    made: list[str] = []
+    objects._s3.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
+    return made
+
+
 Ship = Callable[..., None]
 
 

@@ -104,6 +104,9 @@ class Bucket(Objects):
         keys = sorted(key for key in self._stored if key.startswith(prefix) and key > (start_after or ""))
         return (StoredObject(key, len(self._stored[key]), datetime.now(UTC)) for key in keys[:limit])
 
+    def folders(self, prefix: str) -> list[str]:
+        return sorted({key.removeprefix(prefix).split("/")[0] for key in self._stored if key.startswith(prefix)})
+
 
 class Viewer:
     """Asks again and again for what was printed behind what it has."""

@@ -127,3 +127,28 @@ def test_what_was_tracked_with_aim_counts(objects, ship):
     (group,) = Metrics.from_json(objects.get(layout.metrics_key(RUN))).groups
     assert group.parameters["lr"] == 0.01
     assert [point.epoch for point in group.series["val_accuracy"]] == [1, 2, 3]
+
+
+def test_attempts_stand_in_their_order_also_the_tenth(objects, ship):
+    for attempt in range(1, 11):
+        if attempt != 3:
+            ship(b"of %d\n" % attempt, attempt=attempt)
+        objects.put(layout.owner_key(RUN, attempt), b"{}")
+    # The run's row may have missed the last ones.
+    index_run(objects, RUN, 8)
+    printed = [1, 2, 4, 5, 6, 7, 8, 9, 10]
+    assert read_log(objects, RUN).text.splitlines() == [f"of {attempt}" for attempt in printed]
+    assert [number for number, _ in load_index(objects, RUN).attempts] == printed
+
+
+def test_what_lies_beside_a_log_is_listed_once_and_not_where_the_runner_left_nothing(objects, ship, calls):
+    ship(TRAINING)
+    _result(objects, Ending.SUCCEEDED, exit_code=0)
+    calls.clear()
+    index_run(objects, RUN)
+    assert calls.count("ListObjectsV2") == 1
+    # Only after a good end the result is known to name all.
+    objects.put(f"{layout.output_prefix(RUN)}metrics.json", b'{"told_by_a_file": 0.5}')
+    _result(objects, Ending.SCRIPT_FAILED, exit_code=1)
+    index_run(objects, RUN)
+    assert b"told_by_a_file" in objects.get(layout.metrics_key(RUN))

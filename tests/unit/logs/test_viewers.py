@@ -18,18 +18,10 @@ from trainyard.store.objects import Objects
 RUN = "run-0123456789abcdefghjkmn"
 
 
-@pytest.fixture
-def calls(objects, monkeypatch) -> list[str]:
-    """Every call that reaches S3, by its operation."""
-    made: list[str] = []
-    objects._s3.meta.events.register("before-call.s3", lambda model, **_: made.append(model.name))
-    monkeypatch.setattr(viewers, "KEPT_SECONDS", 30.0)
-    return made
-
-
 @pytest.fixture(autouse=True)
-def nothing_known() -> None:
+def nothing_known(monkeypatch) -> None:
     viewers.forget()
+    monkeypatch.setattr(viewers, "KEPT_SECONDS", 30.0)
 
 
 def test_fifty_viewers_cost_what_one_costs(objects: Objects, ship, calls: list[str]) -> None:
@@ -54,8 +46,8 @@ def test_who_stands_elsewhere_in_the_log_costs_nothing_either(objects: Objects, 
     for behind in range(0, 20_000, 500):
         start = len(log) - behind
         assert shared_page(objects, RUN, start, 65536).text == log[start:].decode()
-    # Which attempts there are is three lists; where a chunk is looked for goes by steps, of which two are touched here.
-    assert (one.count("ListObjectsV2"), one.count("GetObject")) == (3 + 1, 1 + 4)
+    # Which attempts there are is one list; where a chunk is looked for goes by steps, of which two are touched here.
+    assert (one.count("ListObjectsV2"), one.count("GetObject")) == (1 + 1, 1 + 4)
     assert calls[len(one) :] == ["ListObjectsV2"]
 
 

@@ -51,3 +51,14 @@ def test_what_is_no_chunk_is_refused(state: State, damaged: bytes) -> None:
     put(state, 0, damaged)
     with pytest.raises(ValueError, match=layout.log_chunk_key(RUN, 1, 0)):
         log_end(state.objects, RUN, 1)
+
+
+def test_who_asks_again_is_told_of_what_came_since_also_after_a_removal(state: State) -> None:
+    for number in range(3):
+        put(state, 5 * number, gzip.compress(b"piece"))
+        assert log_end(state.objects, RUN, 1) == 5 * number + 5
+        assert log_end(state.objects, RUN, 1) == 5 * number + 5
+    state.objects.delete([layout.log_chunk_key(RUN, 1, 10)])
+    assert log_end(state.objects, RUN, 1) == 10
+    state.objects.delete_prefix(f"runs/{RUN}/")
+    assert log_end(state.objects, RUN, 1) == 0

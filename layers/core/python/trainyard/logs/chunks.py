@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeVar
 
 from trainyard.store import layout
@@ -32,14 +34,31 @@ class Chunk:
 
 
 def attempts_with_log(objects: Objects, run_id: str) -> list[int]:
-    """The numbers of the attempts that shipped anything, in order. One list call for each attempt."""
-    prefix, after, numbers = f"runs/{run_id}/attempts/", None, []
-    while entry := next(iter(objects.find(prefix, start_after=after, limit=1)), None):
-        number = int(entry.key.removeprefix(prefix).split("/", 1)[0])
-        after = f"{layout.attempt_prefix(run_id, number)}~"
-        if next(iter(objects.find(layout.log_chunk_prefix(run_id, number), limit=1)), None):
-            numbers.append(number)
-    return sorted(numbers)
+    """The numbers of the attempts that shipped anything, in order; an only one is there before it ships.
+
+    One list call, and one for each attempt where there are several. The run's row may have missed one.
+    """
+    numbers = sorted(int(name) for name in objects.folders(layout.attempts_prefix(run_id)))
+    if len(numbers) < 2:
+        return numbers
+    return [one for one in numbers if next(iter(objects.find(layout.log_chunk_prefix(run_id, one), limit=1)), None)]
+
+
+def chunks_by_attempt(objects: Objects, run_id: str) -> Iterator[tuple[int, Iterator[Chunk]]]:
+    """Each attempt that shipped anything, also one that the run's row missed, with its chunks; read them in this order.
+
+    One list call for every thousand of them all.
+    """
+    prefix = layout.attempts_prefix(run_id)
+    chunks = (_chunk(entry) for entry in objects.find(prefix) if layout.is_log_chunk(entry.key))
+    late: list[tuple[int, list[Chunk]]] = []
+    for name, of_attempt in groupby(chunks, lambda chunk: chunk.key.removeprefix(prefix).split("/", 1)[0]):
+        if len(name) > 1:  # S3 lists 10 before 2
+            late.append((int(name), list(of_attempt)))
+        else:
+            yield int(name), of_attempt
+    for number, kept in sorted(late, key=itemgetter(0)):
+        yield number, iter(kept)
 
 
 def list_chunks(objects: Objects, run_id: str, attempt: int, offset: int = 0) -> Iterator[Chunk]:
@@ -64,7 +83,7 @@ def _holding(entries: Iterable[StoredObject], offset: int) -> Iterator[Chunk]:
     """The chunks from the last one that begins at `offset` or before it; all of them if there is none."""
     before: Chunk | None = None
     for entry in entries:
-        chunk = Chunk(entry.key, layout.log_chunk_offset(entry.key), entry.size)
+        chunk = _chunk(entry)
         if chunk.offset <= offset:
             before = chunk
             continue
@@ -74,6 +93,10 @@ def _holding(entries: Iterable[StoredObject], offset: int) -> Iterator[Chunk]:
         yield chunk
     if before is not None:
         yield before
+
+
+def _chunk(entry: StoredObject) -> Chunk:
+    return Chunk(entry.key, layout.log_chunk_offset(entry.key), entry.size)
 
 
 def fetch(objects: Objects, chunks: Iterable[Chunk], read: Callable[[bytes], _Read]) -> Iterator[tuple[Chunk, _Read]]:

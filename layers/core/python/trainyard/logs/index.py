@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from trainyard.logs.chunks import attempts_with_log, fetch, list_chunks, unpack
+from trainyard.logs.chunks import chunks_by_attempt, fetch, unpack
 from trainyard.logs.failure import FailureFinder
-from trainyard.logs.left import metrics_of_aim, metrics_of_outputs
+from trainyard.logs.left import metrics_left
 from trainyard.logs.metrics import MetricScanner
 from trainyard.logs.series import SeriesArchive
 from trainyard.model.metric import Metrics, merged
@@ -119,29 +119,34 @@ def index_run(
         only: the output file whose metrics count alone where there is one.
         scopes: what the script swept.
     """
-    numbers = attempts_with_log(objects, run_id)
     with SeriesArchive(objects, run_id) as series:
         scanner, finder = MetricScanner(sink=series.sink(_LOG)), FailureFinder()
         with objects.writer(layout.log_key(run_id), content_type="application/gzip") as writer:
             archive = _Archive(writer, scanner, finder)
-            for number in numbers:
+            for number, chunks in chunks_by_attempt(objects, run_id):
                 archive.begin(number)
-                for chunk, member in fetch(objects, list_chunks(objects, run_id, number), _opened):
+                for chunk, member in fetch(objects, chunks, _opened):
                     archive.add(chunk.offset, member)
             index = archive.finish()
-        metrics = _metrics(objects, run_id, scanner.finish(), series, only, scopes)
+        attempt = max((number for number, _ in index.attempts), default=0) if last_attempt is None else last_attempt
+        result = _result(objects, run_id, attempt)
+        files = metrics_left(objects, run_id, series, result)
+        metrics = _metrics(objects, run_id, scanner.finish(), files, series, only, scopes)
     # Written last: readers take the archive only when its index is there.
     objects.put(layout.log_index_key(run_id), index.to_json(), content_type="application/json")
-    attempt = max(numbers, default=0) if last_attempt is None else last_attempt
-    failure = _failure(finder, _result(objects, run_id, attempt))
-    return LogSummary(index.lines, index.bytes, failure, finder.last_lines(), len(metrics.groups))
+    return LogSummary(index.lines, index.bytes, _failure(finder, result), finder.last_lines(), len(metrics.groups))
 
 
 def _metrics(
-    objects: Objects, run_id: str, log: Metrics, series: SeriesArchive, only: str | None, scopes: Scopes | None
+    objects: Objects,
+    run_id: str,
+    log: Metrics,
+    files: dict[str, Metrics],
+    series: SeriesArchive,
+    only: str | None,
+    scopes: Scopes | None,
 ) -> Metrics:
-    """Write what the log and all that the run left beside it measured, and where the long series lie."""
-    files = metrics_of_outputs(objects, run_id, series) | metrics_of_aim(objects, run_id, series)
+    """Write what the log and the files that the run left beside it measured, and where the long series lie."""
     metrics = files[only] if only in files else merged(log, files)
     metrics = scopes.named(metrics) if scopes else metrics
     if index := series.index(metrics, {_LOG: log, **files}):

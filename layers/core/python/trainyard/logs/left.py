@@ -10,6 +10,7 @@ from trainyard.logs.laptop import read_metrics_file
 from trainyard.logs.readers.files import HEAD_BYTES, reader_of
 from trainyard.logs.series import SeriesArchive
 from trainyard.model.metric import Metrics
+from trainyard.model.result import AttemptResult, Ending
 from trainyard.store import layout
 from trainyard.store.objects import Objects
 
@@ -18,7 +19,21 @@ _LARGEST_REPOSITORY = 400 << 20
 _MOST_FILES = 200
 
 
-def metrics_of_outputs(objects: Objects, run_id: str, series: SeriesArchive) -> dict[str, Metrics]:
+def metrics_left(
+    objects: Objects, run_id: str, series: SeriesArchive, result: AttemptResult | None
+) -> dict[str, Metrics]:
+    """What the run measured beside its log. `result`: what its last attempt said at its end, None where it did not."""
+    # Only after a good end it is certain that the runner stored, and so lists, all that there is.
+    listed = result if result is not None and result.ending is Ending.SUCCEEDED else None
+    found: dict[str, Metrics] = {}
+    if listed is None or listed.outputs:
+        found |= _metrics_of_outputs(objects, run_id, series)
+    if listed is None or listed.aim_files:
+        found |= _metrics_of_aim(objects, run_id, series)
+    return found
+
+
+def _metrics_of_outputs(objects: Objects, run_id: str, series: SeriesArchive) -> dict[str, Metrics]:
     """What the metrics files among the run's outputs say; one too large to fetch is left out."""
     found: dict[str, Metrics] = {}
     prefix = layout.output_prefix(run_id)
@@ -37,7 +52,7 @@ def metrics_of_outputs(objects: Objects, run_id: str, series: SeriesArchive) -> 
     return found
 
 
-def metrics_of_aim(objects: Objects, run_id: str, series: SeriesArchive) -> dict[str, Metrics]:
+def _metrics_of_aim(objects: Objects, run_id: str, series: SeriesArchive) -> dict[str, Metrics]:
     """What the script tracked with Aim; nothing where it did not, or where that is too large to fetch.
 
     What is no metric is written down to be shown, see `logs.aim_objects`.

@@ -62,6 +62,12 @@ class _SharedReads(Objects):
         if len(first) == _ONE_LIST_CALL and (limit is None or limit > count):
             yield from self.find(prefix, first[-1].key, None if limit is None else limit - count)
 
+    def folders(self, prefix: str) -> list[str]:
+        found: list[str] = _shared.value(
+            (self.bucket, prefix, "/"), KEPT_SECONDS, lambda: self._objects.folders(prefix)
+        )
+        return found
+
     def _known(self, key: str) -> bytes | None:
         with suppress(ObjectMissingError):
             return self._objects.get(key)

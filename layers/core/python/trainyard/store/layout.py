@@ -70,8 +70,12 @@ def findings_key(run_id: str) -> str:
     return f"runs/{run_id}/findings.json"
 
 
+def attempts_prefix(run_id: str) -> str:
+    return f"runs/{run_id}/attempts/"
+
+
 def attempt_prefix(run_id: str, attempt: int) -> str:
-    return f"runs/{run_id}/attempts/{attempt}/"
+    return f"{attempts_prefix(run_id)}{attempt}/"
 
 
 def log_chunk_prefix(run_id: str, attempt: int) -> str:

@@ -142,6 +142,11 @@ class Objects:
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the first thousand folders right under `prefix`, which ends with a slash. One list call."""
+        page = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        return [each["Prefix"].removeprefix(prefix).rstrip("/") for each in page.get("CommonPrefixes", [])]
+
     def copy(self, key: str, target: str) -> None:
         """Copy an object within the bucket, without fetching it. ObjectMissingError if there is none."""
         from botocore.exceptions import ClientError
