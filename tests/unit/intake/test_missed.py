@@ -87,6 +87,39 @@ def test_of_several_missed_pushes_the_last_counts_and_a_late_webhook_of_it_is_no
     assert find_missed_pushes(state).found == 0
 
 
+@pytest.mark.parametrize("order", [(1, 2), (2, 1), (2, 1, 2, 1)])
+def test_webhooks_that_come_after_a_sweep_tell_of_each_push_once(
+    state: State, bare: Bare, order: tuple[int, ...]
+) -> None:
+    path = [git(bare.folder, "rev-parse", MAIN)]
+    find_missed_pushes(state)
+    path += [bare.commit({"train.py": "2"}), bare.commit({"train.py": "3"})]
+    assert find_missed_pushes(state).found == 1
+    for number in order:
+        tell(state, path[number - 1], path[number], f"d-{number}")
+    assert sorted(push.commit for push in pushes(state)) == sorted(path[1:])
+    assert find_missed_pushes(state).found == 0
+
+
+def test_what_a_sweep_saw_and_a_webhook_overtook_is_left_to_its_own(
+    state: State, bare: Bare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = git(bare.folder, "rev-parse", MAIN)
+    find_missed_pushes(state)
+    second = bare.commit({"train.py": "2"})
+    seen = {MAIN: second}
+    third = bare.commit({"train.py": "3"})
+    tell(state, first, second, "d-1")
+    tell(state, second, third, "d-2")
+    looks = iter([seen])
+    look = missed._refs
+    monkeypatch.setattr(missed, "_refs", lambda *where: next(looks, None) or look(*where))
+    assert find_missed_pushes(state).found == 0
+    assert find_missed_pushes(state).found == 0
+    assert {push.commit for push in pushes(state)} == {second, third}
+    assert len(pushes(state)) == 2
+
+
 def test_webhooks_in_the_wrong_order_leave_nothing_to_find(state: State, bare: Bare) -> None:
     first = git(bare.folder, "rev-parse", MAIN)
     find_missed_pushes(state)

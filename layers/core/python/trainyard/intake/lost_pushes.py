@@ -49,11 +49,15 @@ def receive_again(state: State, kept: StoredObject) -> bool:
     if state.table.repository(repository) is None:
         return False
     received_at = datetime.fromisoformat(evidence["received_at"]) if "received_at" in evidence else kept.modified
-    return any(record_lost_push(state, push_id, repository, pushed, received_at) for pushed in _refs(evidence))
+    found = "body" not in evidence  # no webhook told of it, a sweep found it
+    refs = [_found_ref(evidence)] if found else _told_refs(evidence)
+    return any(record_lost_push(state, push_id, repository, pushed, received_at, found=found) for pushed in refs)
 
 
-def _refs(evidence: dict[str, Any]) -> list[PushedRef]:
-    if "body" not in evidence:  # no webhook told of it, a sweep found it
-        return [PushedRef(evidence["ref"], evidence["before"], evidence["after"], pusher="", delivery="")]
+def _found_ref(evidence: dict[str, Any]) -> PushedRef:
+    return PushedRef(evidence["ref"], evidence["before"], evidence["after"], pusher="", delivery="")
+
+
+def _told_refs(evidence: dict[str, Any]) -> list[PushedRef]:
     delivery = host(evidence["host"]).read(evidence["headers"], base64.b64decode(evidence["body"]))
     return delivery.refs if isinstance(delivery, Pushed) else []

@@ -18,9 +18,8 @@ from aws_lambda_powertools import Logger
 from trainyard.hosts.contract import HostRefusedError, HostUnavailableError, PushedRef
 from trainyard.hosts.refs import list_refs
 from trainyard.hosts.registry import host
-from trainyard.intake.pushes import record_push
+from trainyard.intake.pushes import record_found_push
 from trainyard.model.errors import InvalidInput, UserError
-from trainyard.model.ref import Ref
 from trainyard.model.repository import Repository
 from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
@@ -87,11 +86,13 @@ def _next_projects(state: State) -> Page[Repository]:
 def _look(state: State, project: Repository) -> int | None:
     """How many missed pushes were found in one project; None where its host did not tell its refs."""
     try:
-        token = state.secrets.get(host_token_name(project.full_name))
-        refs = list_refs(host(project.host).fetch_address(project, token))
+        return _compare(state, project, _refs(state, project))
     except (HostRefusedError, HostUnavailableError, UserError) as error:
         logger.info("refs not listed", extra={"project": project.full_name, "reason": str(error)})
         return None
+
+
+def _compare(state: State, project: Repository, refs: dict[str, str]) -> int:
     known = _last_seen(state, project)
     moved = {} if known is None else {name: commit for name, commit in refs.items() if known.get(name) != commit}
     taken = dict(list(moved.items())[:PUSHES_AT_ONCE])
@@ -115,14 +116,22 @@ def _last_seen(state: State, project: Repository) -> dict[str, str] | None:
     return seen
 
 
+def _refs(state: State, project: Repository) -> dict[str, str]:
+    token = state.secrets.get(host_token_name(project.full_name))
+    return list_refs(host(project.host).fetch_address(project, token))
+
+
 def _take(state: State, project: Repository, name: str, before: str | None, commit: str) -> bool:
     """Record the push unless it was told of; a webhook that comes late finds it recorded."""
-    ref = state.table.ref(project.full_name, name) or Ref(repository=project.full_name, name=name)
-    if ref.points_to(commit):
-        return False
     evidence = {"found_by": "sweep", "repository": project.full_name, "ref": name, "before": before, "after": commit}
     pushed = PushedRef(name, before, commit, pusher="", delivery="")
-    push, is_new = record_push(state, project.full_name, pushed, json.dumps(evidence).encode(), datetime.now(UTC))
-    if is_new:
+
+    def is_there() -> bool:
+        return _refs(state, project).get(name) == commit
+
+    push = record_found_push(
+        state, project.full_name, pushed, json.dumps(evidence).encode(), datetime.now(UTC), is_there
+    )
+    if push is not None:
         logger.info("missed push", extra={"project": project.full_name, "ref": name, "push": push})
-    return is_new
+    return push is not None

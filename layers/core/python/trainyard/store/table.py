@@ -187,6 +187,10 @@ class Table:
         """Write the push and `ref` as the push left it, together. False if another push to the ref was quicker."""
         return self._all_or_none([_create(self.name, _push_item(push)), _next_version(self.name, _ref_item(ref))])
 
+    def put_ref(self, ref: Ref) -> bool:
+        """Write the next version of a ref to which nobody pushed; False if somebody else was quicker."""
+        return self._put_if(_next_version(self.name, _ref_item(ref))["Put"])
+
     def create_lost_push(self, push: Push) -> bool:
         """Write the row of a push that its ref remembers; False if it is there."""
         return self._put_if(_create(self.name, _push_item(push))["Put"])
@@ -723,7 +727,7 @@ def _push_item(push: Push) -> dict[str, Any]:
 
 def _ref_item(ref: Ref) -> dict[str, Any]:
     item = _item("ref", _ref_pk(ref.repository, ref.name), f"REF#{ref.repository}", ref.name, ref)
-    return item | {"version": {"N": str(ref.version)}}
+    return item | {"version": {"N": str(ref.version + ref.claims)}}
 
 
 def _repository_item(repository: Repository) -> dict[str, Any]:
