@@ -6,6 +6,7 @@ hour for a commit that could be checked in the next moment.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,16 @@ from functools import wraps
 from typing import Any
 
 PAUSE_SECONDS = 0.2
+
+
+def poll_as_wide_as_the_machine() -> None:
+    """Let each queue's poller hand out as many batches at once as there are cores, two at least. Once, before serving.
+
+    AWS begins with five. Here that is forty processes for what two cores have to do, and whoever uses the API waits.
+    """
+    from ministack.services import lambda_svc
+
+    lambda_svc._ESM_SQS_DEFAULT_CONCURRENCY = max(2, min(os.cpu_count() or 2, 5))  # noqa: SLF001
 
 
 def wait_while_throttled(
