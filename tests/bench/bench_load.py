@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def prepared(stack: Stack, user: User) -> Iterator[tuple[str, bytes, str]]:
         user.git("push", "--quiet", quiet, str(path), "refs/heads/step-*:refs/heads/step-*", at=tree)
         secret = state_of(stack.addresses).secrets.get(webhook_secret_name(name)) or ""
         made.append([signed(name, secret, f"step-{step}", commit) for step, commit in enumerate(commits)])
-    yield from (push for together in zip(*made, strict=True) for push in together)
+    yield from islice((push for together in zip(*made, strict=True) for push in together), PUSHES)
 
 
 def signed(name: str, secret: str, branch: str, commit: str) -> tuple[str, bytes, str]:

@@ -26,6 +26,25 @@ def poll_as_wide_as_the_machine() -> None:
     lambda_svc._ESM_SQS_DEFAULT_CONCURRENCY = max(2, min(os.cpu_count() or 2, 5))  # noqa: SLF001
 
 
+def start_as_many_at_once_as_there_are_cores() -> None:
+    """Let functions' processes start one after the other, two at a time or as many as there are cores. Once.
+
+    AWS has a machine for each. Here sixty that start at once all take so long that their callers' time is over, they
+    are killed for it, and sixty others start.
+    """
+    from ministack.core import lambda_runtime
+
+    spawn = lambda_runtime.Worker._spawn  # noqa: SLF001
+    starting = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+
+    @wraps(spawn)
+    def spawn_in_turn(worker: Any) -> None:
+        with starting:  # what a function may take is counted from when it has started, as on AWS
+            spawn(worker)
+
+    lambda_runtime.Worker._spawn = spawn_in_turn  # noqa: SLF001
+
+
 def wait_while_throttled(
     clock: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep
 ) -> None:

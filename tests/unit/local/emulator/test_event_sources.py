@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from ministack.core import lambda_runtime
 from ministack.services import dynamodb, lambda_svc, sqs
 
 from infra.local.emulator.partial_batches import go_back_to_what_is_stuck
-from infra.local.emulator.throttling import wait_while_throttled
+from infra.local.emulator.throttling import start_as_many_at_once_as_there_are_cores, wait_while_throttled
 
 THROTTLED = {"throttle": True, "error": True, "body": {"__type": "TooManyRequestsException"}}
 DONE: dict[str, Any] = {"body": {"batchItemFailures": []}}
@@ -77,3 +82,21 @@ def test_a_stream_goes_on_where_its_function_got_stuck(monkeypatch: pytest.Monke
         assert lambda_svc._poll_dynamodb_streams() is True
     assert seen == [["101", "102", "103", "104"], ["103", "104", "105"], ["103", "104", "105"]]
     assert positions == {"reader": 6}
+
+
+def test_processes_of_functions_start_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting, most = Counter[str](), [0]
+
+    def spawn(_worker: Any) -> None:
+        starting["now"] += 1
+        most[0] = max(most[0], starting["now"])
+        starting["ever"] += 1
+        time.sleep(0.01)
+        starting["now"] -= 1
+
+    monkeypatch.setattr(lambda_runtime.Worker, "_spawn", spawn)
+    start_as_many_at_once_as_there_are_cores()
+    with ThreadPoolExecutor(20) as callers:
+        list(callers.map(lambda_runtime.Worker._spawn, range(20)))
+    assert starting["ever"] == 20
+    assert most[0] <= max(2, os.cpu_count() or 2)
