@@ -147,3 +147,14 @@ def test_scripts_are_shut_in_the_same_way_on_gpus() -> None:
     cpu, cuda = ((ROOT / "infra" / "images" / name / "Dockerfile").read_text() for name in ("cpu", "cuda"))
     begin = "# Packages are unpacked by the one"
     assert cpu[cpu.index(begin) :] == cuda[cuda.index(begin) :]
+
+
+@pytest.mark.parametrize(
+    "of", ["ContainerProperties", "TaskContainerProperties", "EcsTaskProperties", "LinuxParameters"]
+)
+def test_batch_offers_no_smaller_right_than_privileged(of: str) -> None:
+    """Where this fails, Batch has learned it: give the job definition `image` SYS_ADMIN alone."""
+    from botocore.session import get_session
+
+    fields = get_session().get_service_model("batch").shape_for(of).members
+    assert {"capabilities", "dockerSecurityOptions", "securityOptions"}.isdisjoint(fields)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
+import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,7 @@ from trainyard.validation.images.lookup import look_up
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0 or not is_possible(), reason="needs root, and a Python in /usr"
 )
+STDLIB = Path(os.__file__).parent.relative_to("/")
 NOTE = layer({"opt/data/note": b"from the image", "opt/bin/hello": b"#!/bin/sh\n", "etc/hostname": b"image\n"})
 
 
@@ -131,6 +136,97 @@ def test_without_namespaces_nothing_is_started(rig: Rig, fake: FakeRegistry) -> 
         assert "image of its own" in result.reason.en
         assert rig.printed() == ""
         rig.objects.delete_prefix("runs/")
+
+
+HOSTILE = """
+import json, os, sys
+def told(path):
+    try:
+        return len(open(path).read(64)) if os.path.isfile(path) else len(os.listdir(path))
+    except OSError:
+        return 0
+hidden = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/interrupts", "/sys/firmware")
+def refused(path, flags=os.O_WRONLY):
+    try:
+        os.close(os.open(path, flags))
+    except OSError:
+        return True
+    return False
+print(json.dumps({
+    "hidden": [told(path) for path in hidden],
+    "devices": sorted(set(os.listdir("/dev")) - {"fd", "stdin", "stdout", "stderr", "shm"}),
+    "kernel": [path for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/drop_caches",
+               "/sys/kernel/uevent_helper", "/proc/self/oom_score_adj/..", "/sys/fs/cgroup/cgroup.procs")
+               if not refused(path)],
+    "mounts": [line.split()[1] for line in open("/proc/self/mounts")
+               if "nosuid" not in line.split()[3] or line.split()[1].startswith(("/etc", "/sys", "/usr"))
+               and not line.split()[3].startswith("ro")],
+    "proc": os.readlink("/proc") if os.path.islink("/proc") else os.path.exists("/proc/self/status"),
+    "machine": os.path.exists("/etc/machine-id") or os.path.exists("/etc/shadow"),
+}))
+"""
+
+
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    """Where a link of an image may lead, on the machine as in the image; not below /tmp, where a link may be itself."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
+def test_links_at_the_places_of_the_machine_lead_nowhere(rig: Rig, fake: FakeRegistry, outside: Path) -> None:
+    """An image that puts links and files where the runner mounts; the kernel and the devices stay out of reach."""
+    (outside / "hosts").write_text("untouched")
+    (outside / "resolv.conf").write_text("untouched")
+    link = tarfile.SYMTYPE
+    image = pin(fake, python_layer(), layer({
+        "proc": entry(link, str(outside)), "sys": entry(link, "/"), "dev": entry(link, str(outside)),
+        "tmp": entry(link, str(outside)), "etc": entry(link, str(outside)), f"{str(outside)[1:]}/x": b"",
+    }))  # fmt: skip
+    result = attempt(rig, image, HOSTILE)
+    assert result.ending is Ending.SUCCEEDED, rig.log().decode()
+    assert json.loads(rig.printed()) == {
+        "hidden": [0, 0, 0, 0, 0], "kernel": [], "mounts": [], "proc": True, "machine": False,
+        "devices": ["full", "null", "random", "tty", "urandom", "zero"],
+    }  # fmt: skip
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {
+        "hosts": "untouched", "resolv.conf": "untouched",
+    }  # fmt: skip
+
+
+IMPORTS = """
+import sys; sys.path[:0] = sys.argv[1], sys.argv[4]
+from trainyard.runner.jail import unpack
+unpack._shut_in(sys.argv[2], int(sys.argv[3]))
+try:
+    import wave
+except ImportError:
+    print("nothing of the image's")
+"""
+
+
+def test_nothing_of_an_image_is_run_while_it_is_unpacked(tmp_path: Path) -> None:
+    """Where our library lies, an image may have files, too."""
+    tree = tmp_path / "tree"
+    planted = tree / STDLIB / "wave.py"
+    planted.parent.mkdir(parents=True)
+    planted.write_text("print('ran')")
+    for folder in (tmp_path, *planted.parents):
+        folder.chmod(0o755)
+        if folder == tree:
+            break
+    command = [sys.executable, "-I", "-S", "-c", IMPORTS, image_module._LIBRARY, str(tree), "10000"]
+    command.append(image_module._folder_of(image_module._ZSTD))
+    said = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True)
+    assert said.stdout == "nothing of the image's\n"
+
+
+@pytest.mark.parametrize("kind", ["bz2", "xz"])
+def test_other_compressions_need_nothing_of_the_image(images: Images, fake: FakeRegistry, kind: str) -> None:
+    plain = gzip.decompress(layer({"opt/x": b"unpacked"}))
+    planted = {f"{STDLIB}/{name}.py": b"raise SystemExit" for name in ("bz2", "lzma")}
+    packed = bz2.compress(plain) if kind == "bz2" else lzma.compress(plain)
+    assert (opened(images, pin(fake, PYTHON, layer(planted), packed)) / "opt/x").read_text() == "unpacked"
 
 
 @pytest.fixture

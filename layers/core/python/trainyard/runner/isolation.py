@@ -23,7 +23,7 @@ from trainyard.runner import process
 from trainyard.runner.errors import SetupError
 from trainyard.runner.jail.plan import Plan, Report
 
-PROTECTIONS = ("user", "runner", "files", "network", "processes", "privileges", "limits")
+PROTECTIONS = ("user", "runner", "files", "network", "processes", "privileges", "kernel", "limits")
 _REPORT_SECONDS = 60.0
 _LIBRARY = str(Path(trainyard.__file__).parents[1])
 _ENTER = "import sys; sys.path.insert(0, sys.argv[1]); from trainyard.runner.jail.enter import main; main({})"

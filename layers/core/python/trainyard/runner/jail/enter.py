@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from trainyard.runner.jail import linux, view
-from trainyard.runner.jail.filter import forbid_network
+from trainyard.runner.jail.filter import forbid_administration, forbid_network
 from trainyard.runner.jail.plan import EXIT_NOT_ISOLATED, EXIT_NOT_STARTED, SYSTEM_CALL_FILTER, Plan, Report
 
 # When memory runs out, the script goes, not the runner that has to say so.
@@ -45,6 +45,7 @@ def main(report_to: int) -> NoReturn:
     _limit(plan, report)
     _drop(plan, spaces, report)
     _close_network(plan, spaces, report)
+    report.given["kernel"] = SYSTEM_CALL_FILTER if _tried(report, forbid_administration) else None
     _hide_runner(plan, report)
     _become(plan, report, report_to)
 

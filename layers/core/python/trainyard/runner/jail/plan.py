@@ -11,7 +11,7 @@ EXIT_NOT_UNPACKED = 72
 """A layer of an image is none that can be unpacked."""
 EXIT_NOT_STARTED = 127
 SYSTEM_CALL_FILTER = "system call filter"
-"""The means against the network where there are no namespaces."""
+"""The means against what the kernel would give beyond a script's needs, and against the network without namespaces."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ sockets, and has an end in bytes and memory. https://github.com/opencontainers/i
 
 from __future__ import annotations
 
+import bz2  # noqa: F401 - tarfile wants both when it finds such an archive, when nothing can be imported any more
 import json
+import lzma  # noqa: F401
 import os
 import resource
 import shutil
@@ -15,6 +17,7 @@ import sys
 import tarfile
 import zlib
 from contextlib import suppress
+from importlib.machinery import BuiltinImporter, FrozenImporter
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -24,7 +27,7 @@ else:
     from backports import zstd
 
 from trainyard.runner.jail import linux
-from trainyard.runner.jail.filter import forbid_network
+from trainyard.runner.jail.filter import forbid_administration, forbid_network
 from trainyard.runner.jail.plan import EXIT_NOT_ISOLATED, EXIT_NOT_UNPACKED
 
 INTERPRETER = "python3"
@@ -81,6 +84,8 @@ def _shut_in(tree: str, user: int) -> None:
         linux.own_user_namespace()
     os.chroot(tree)
     os.chdir("/")
+    # From here on the folders of our library are the image's: nothing may be imported from them.
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter]
     if is_root:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -89,8 +94,11 @@ def _shut_in(tree: str, user: int) -> None:
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     with suppress(OSError, KeyError):
         forbid_network()
+        forbid_administration()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    # One process, which its parent ends.
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS))
     os.umask(0o022)
 

@@ -17,6 +17,11 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # What an accelerator is spoken to through; which of them there are is the container's matter, where it is not told.
 _ACCELERATORS = ("nvidia*", "davinci*", "devmm_svm", "hisi_hdc", "kfd", "dri")
 _DRIVERS = "/proc/driver"
+# https://github.com/moby/moby/blob/master/daemon/pkg/oci/defaults.go
+_HIDDEN = (
+    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/sys/devices/virtual/powercap", "/sys/firmware",
+)  # fmt: skip
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 
 
@@ -42,6 +47,7 @@ def enter(plan: Plan) -> None:
     if plan.placed and Path(_DRIVERS).is_dir():
         # What the container runtime shows of the driver there is less than what the kernel does: the job's own cards.
         _show(root, _DRIVERS, read_only=True, devices=False)
+    _hide(root)
     linux.pivot_into(root)
     # The root itself last: until now places for mounts were made in it.
     kept = linux.MS_NOSUID | linux.MS_NODEV
@@ -63,8 +69,10 @@ def _show_image(plan: Plan, system: str) -> None:
     for place, file in plan.placed.items():
         _show(plan.root, file, read_only=True, devices=False, place=place)
     _show(plan.root, "/sys", read_only=True, devices=False)
+    # A link at its place would be followed on this machine, as this is not yet the root.
+    has_place = not Path(plan.root + "/etc").is_symlink()
     for path in ("/etc/hosts", "/etc/resolv.conf"):
-        if Path(path).is_file():
+        if has_place and Path(path).is_file():
             linux.bind(os.path.realpath(path), plan.root + path)
             linux.restrict(plan.root + path, read_only=True)
 
@@ -97,6 +105,16 @@ def _show(root: str, path: str, *, read_only: bool, devices: bool, place: str | 
         target.touch()
     linux.bind(path, str(target))
     linux.restrict(str(target), read_only=read_only, devices=devices)
+
+
+def _hide(root: str) -> None:
+    """What Docker hides from every container but a privileged one: it tells of the machine and its other users."""
+    for path in _HIDDEN:
+        place = Path(root + path)
+        if place.is_dir():
+            linux.mount("tmpfs", str(place), "tmpfs", linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV, "size=4k")
+        elif place.exists():
+            linux.bind(f"{root}/dev/null", str(place))
 
 
 def _devices(root: str, accelerators: list[str] | None, shared_memory_bytes: int) -> None:
