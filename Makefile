@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PY_SOURCES := layers/core/python functions infra tests
+# How many processes run the tests (auto: one for each core); 0: none beside pytest's own.
+# tests/conftest.py says what stays together, and in which order they begin.
+WORKERS ?= 0
+PYTEST_PARALLEL := -n $(WORKERS) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 TEMPLATES := template.yaml $(wildcard infra/*.yaml infra/recipes/*.yaml)
 
 .PHONY: setup demo demo-ascend smoke-modelarts up down test lint unit e2e bench format audit sbom build images clean help
@@ -41,7 +45,7 @@ lint: setup ## ruff, mypy, cfn-lint, hadolint, sam validate
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1 --template template.yaml
 
 unit: setup ## pytest: unit, contracts, functions, e2e
-	$(BIN)/pytest
+	$(BIN)/pytest $(PYTEST_PARALLEL)
 
 e2e: setup ## only the tests that drive the whole embedded stack
 	$(BIN)/pytest -m e2e

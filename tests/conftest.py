@@ -27,6 +27,23 @@ REGION = "us-east-1"
 collect_ignore = ["data"]  # some of it looks like tests
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist makes names of the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests stay together where `pytest -n` gives them to several processes, and in which order all are begun.
+
+    A file stays whole for the sake of its fixtures; so do all files on the one embedded stack. They mostly wait: begun
+    first, they take their time beside everything else.
+    """
+    for item in items:
+        together = "stack" if _is_on_the_stack(item) else item.path.relative_to(ROOT).as_posix()
+        item.add_marker(pytest.mark.xdist_group(together))
+    items.sort(key=lambda item: (not _is_on_the_stack(item), item.get_closest_marker("e2e") is None))
+
+
+def _is_on_the_stack(item: pytest.Item) -> bool:
+    return item.path.parent == ROOT / "tests" / "e2e" and "stack" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture
 def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in a test may ever reach a real account."""
