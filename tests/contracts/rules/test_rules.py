@@ -15,7 +15,7 @@ from trainyard.model.finding import Finding, Severity
 from trainyard.model.text import Text
 from trainyard.validation.engine import check
 from trainyard.validation.rules import REGISTRY, all_rules
-from trainyard.validation.rules.contract import Example, Rule
+from trainyard.validation.rules.contract import EXAMPLE_SPEC, Example, Rule
 from trainyard.validation.rules.documentation import (
     LANGUAGES,
     LOCAL_PAGE,
@@ -111,3 +111,16 @@ def test_addresses_lead_to_a_deployment_or_to_that_page() -> None:
     assert rule_address("secret", "https://train.example/") == "https://train.example/v1/rules/secret"
     assert rule_address("secret", "") == "/v1/rules/secret"
     assert rule_address("secret") == f"{LOCAL_PAGE.as_uri()}#secret"
+
+
+def test_only_what_the_installation_has_machines_for_is_proposed() -> None:
+    on_cpu = EXAMPLE_SPEC.replace("framework: mindspore-cpu", "framework: {}")
+    no_gpus = {"max_vcpus": dict.fromkeys(("t4", "l4", "a10g", "v100", "a100", "h100", "ascend"), 0)}
+    misfit, unknown = (
+        _findings(Example({"trainyard.yaml": on_cpu.format(name)}, installation=no_gpus))[0].fix.en
+        for name in ("pytorch-cuda", "tensorflow")
+    )
+
+    assert "its operator can add them" in misfit
+    assert "mindspore-cpu, python-cpu" in misfit
+    assert unknown == "Choose one of: mindspore-cpu, python-cpu."

@@ -247,3 +247,10 @@ def test_keeping_a_login_replaces_the_one_before(tmp_path: Path) -> None:
     assert find_login(None, environment) == Login("https://a.example", "two")
     with pytest.raises(ApiError):
         find_login(None, {"XDG_CONFIG_HOME": str(tmp_path / "none")})
+
+
+def test_half_a_name_asks_for_no_other_address(trainyard: Call) -> None:
+    status, _, told = trainyard("list", "demo")
+
+    assert status == 2
+    assert "'demo' is no OWNER/NAME" in told

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from trainyard.model.budget import Budget
 from trainyard.model.catalogue import load_catalogue
-from trainyard.model.money import GRACE, cost, estimate, needs_approval
+from trainyard.model.money import GRACE, amount, cost, estimate, needs_approval
 from trainyard.model.spec import Machines
 
 CPU = load_catalogue().flavor("cpu")
@@ -81,6 +81,10 @@ def test_over_the_budget_it_waits(budget: Budget | None, spent: float, waits: bo
         for limit in (budget.per_run_usd, budget.per_month_usd):
             assert limit is None or f"{limit:.2f} USD" not in reason.en
         assert "批准" in reason.zh
+
+
+def test_small_sums_keep_their_digits() -> None:
+    assert [amount(usd) for usd in (0, 0.00123, 0.5, 1, 1234.567)] == ["0.00", "0.00123", "0.5", "1.00", "1234.57"]
 
 
 def test_an_unknown_price_does_not_slip_through_a_budget() -> None:

@@ -30,7 +30,9 @@ def test_a_list_of_one_value_is_that_value() -> None:
         ({"lr": []}, "at least 1"),
         ({"lr": [1, 1]}, "lists a value twice"),
         ({"a": list(range(101)), "b": list(range(100))}, "10100 combinations"),
-        ({"a": ["x" * 99_999, "y"]}, "100000 characters"),
+        ({"a": ["x" * 99_999, "y"]}, "100000 bytes"),
+        ({"a": "数" * 40_000}, "100000 bytes"),
+        ({"a": ["x", "y\0"]}, "null byte"),
     ],
 )
 def test_what_is_no_sweep(given: dict[str, object], words: str) -> None:

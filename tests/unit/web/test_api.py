@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -435,3 +436,13 @@ def test_too_many_requests(send: Send, web_state: State, monkeypatch: pytest.Mon
     assert 0 < int(refused.headers["retry-after"]) <= 60
     assert send("GET", "/v1/catalog", token="eve").status == 200
     assert send("GET", "/v1/catalog", token=None).status == 200
+
+
+@pytest.mark.parametrize("half", [b"\\ud800", b"\\uDfff", b"\xed\xa0\x80"])
+def test_half_a_character_is_refused_and_a_whole_one_taken(send: Send, project: str, half: bytes) -> None:
+    body = json.dumps({"name": "lenet5", "spec": {**SPEC, "hyperparameters": {"note": "HERE"}}}).encode()
+
+    assert send("POST", RUNS, body.replace(b"HERE", half)).status == 422
+    made = send("POST", RUNS, body.replace(b"HERE", b"\\ud83d\\ude00"))
+    assert made.status == 201
+    assert made.json["spec"]["hyperparameters"] == {"note": "\U0001f600"}

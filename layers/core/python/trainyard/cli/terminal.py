@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainyard.cli.client import Client
 from trainyard.cli.config import find_login
+from trainyard.model.repository import FULL_NAME
 from trainyard.model.text import Language
 
 if TYPE_CHECKING:
@@ -35,9 +36,16 @@ def command(subparsers: Any, name: str, act: Any, words: str, *places: str, **ke
     """Add a command to the parser; `act` gets its options. Places are `project`, `repository` and `run`."""
     added: argparse.ArgumentParser = subparsers.add_parser(name, help=words, description=words, **kept)
     for place in places:
-        added.add_argument(place, help=_HELP[place])
+        added.add_argument(place, help=_HELP[place], type=str if place == "run" else _full_name)
     added.set_defaults(act=act)
     return added
+
+
+def _full_name(text: str) -> str:
+    """OWNER/NAME: anything else would ask for another address of the API."""
+    if not FULL_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no OWNER/NAME, such as demo/lenet5")
+    return text
 
 
 def with_json(added: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from trainyard.model.errors import InvalidInput
 from trainyard.model.repository import HOST_TOKEN, USER_NAME
 from trainyard.model.text import Text
 
-# The branches that pydantic adds to the place of an error when no member of a union fits.
-_SCALARS = ("str", "bool", "int", "float")
+# What pydantic adds to the place of an error for each member of a union, when none of them fits.
+_BRANCH = re.compile(r"str|bool|int|float|(list|literal)\[.*|constrained-.*", re.DOTALL)
+# What may be written where one of several kinds of value fits, by the field or by what it lies in.
+_UNIONS = {
+    "hyperparameters": Text(
+        en="Write text, a number, true or false, or a list of these.",
+        zh="请填写文本、数字、true 或 false，或由它们组成的列表。",
+    ),
+    "processes": Text(en="Write auto or a whole number from 1 to 64.", zh="请填写 auto，或 1 到 64 的整数。"),
+}
 
 _FIXED = {
     "missing": Text(en="This field is required.", zh="此字段为必填项。"),
-    "string_type": Text(en="Write text here.", zh="此处应为文本。"),
+    "string_type": Text(en='Write text here; a number in quotes, as "1".', zh='此处应为文本；数字请加引号，例如 "1"。'),
     "bool_type": Text(en="Write true or false.", zh="请填写 true 或 false。"),
     "bool_parsing": Text(en="Write true or false.", zh="请填写 true 或 false。"),
     "int_type": Text(en="Write a whole number.", zh="请填写整数。"),
@@ -28,23 +37,28 @@ _FIXED = {
     "model_type": Text(en="Write pairs of names and values here.", zh="此处应为名称和值的键值对。"),
     "model_attributes_type": Text(en="Write pairs of names and values here.", zh="此处应为名称和值的键值对。"),
     "list_type": Text(en="Write a list here.", zh="此处应为列表。"),
+    "too_short": Text(en="Write at least one entry.", zh="请至少填写一项。"),
+    "float_type": Text(en="Write a number.", zh="请填写数字。"),
+    "float_parsing": Text(en="Write a number.", zh="请填写数字。"),
+    "int_parsing_size": Text(en="That number is too large.", zh="该数字过大。"),
+    "finite_number": Text(en="Write a number that is finite.", zh="请填写有限的数字。"),
     "json_invalid": Text(en="The body is not JSON.", zh="请求内容不是 JSON。"),
     "time_delta_type": Text(en="Write a duration as 90s, 30m, 2h or 1d.", zh="请填写时长，例如 90s、30m、2h 或 1d。"),
     "time_delta_parsing": Text(
         en="Write a duration as 90s, 30m, 2h or 1d.", zh="请填写时长，例如 90s、30m、2h 或 1d。"
     ),
-    "extra_forbidden": Text(
-        en="There is no such field. Remove it or correct its name.", zh="没有此字段，请删除或改正名称。"
-    ),
     "string_unicode": Text(en="This text is not valid Unicode.", zh="此文本不是有效的 Unicode。"),
-    "datetime_from_date_parsing": Text(
-        en="Write a time as 2026-01-31T12:00:00Z.", zh="请填写时间，例如 2026-01-31T12:00:00Z。"
-    ),
-}
+} | dict.fromkeys(
+    ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "datetime_object_invalid"),
+    Text(en="Write a time as 2026-01-31T12:00:00Z.", zh="请填写时间，例如 2026-01-31T12:00:00Z。"),
+)
 # Those that speak of a limit, and the limit's name in what pydantic tells.
 _WITH_LIMIT = {
     "string_too_long": ("max_length", Text(en="At most {} characters.", zh="最多 {} 个字符。")),
     "string_too_short": ("min_length", Text(en="At least {} characters.", zh="至少 {} 个字符。")),
+    "too_long": ("max_length", Text(en="At most {} entries.", zh="最多 {} 项。")),
+    "greater_than": ("gt", Text(en="More than {}.", zh="须大于 {}。")),
+    "less_than": ("lt", Text(en="Less than {}.", zh="须小于 {}。")),
     "greater_than_equal": ("ge", Text(en="At least {}.", zh="不小于 {}。")),
     "less_than_equal": ("le", Text(en="At most {}.", zh="不大于 {}。")),
     "enum": ("expected", Text(en="Choose one of {}.", zh="请选择：{}。")),
@@ -95,6 +109,8 @@ _CHINESE = {
     "at most 100 environment": "环境变量最多 100 个。",
     "at most 100 hyperparameters": "超参最多 100 个，输入最多 50 个。",
     "hyperparameters hold more than": "超参总长度过大，请写入仓库中的文件。",
+    "a hyperparameter holds a null byte": "超参包含空字节，请删除。",
+    "a revision has": "revision 包含控制字符，请填写分支、标签或提交。",
     "the lists make": "超参组合过多，一次搜索最多 10000 个。",
     "a sweep has no evaluation script": "超参搜索不支持评估脚本。",
     "a sweep cannot change its machines": "超参搜索不支持 spot_first，请选择 spot 或 on_demand。",
@@ -113,13 +129,19 @@ _CHINESE_ENDINGS = {
 }
 
 
-def invalid_input(error: ValidationError, prefix: str = "", labels: Mapping[str, str] | None = None) -> InvalidInput:
+def invalid_input(
+    error: ValidationError,
+    prefix: str = "",
+    labels: Mapping[str, str] | None = None,
+    model: type[BaseModel] | None = None,
+) -> InvalidInput:
     """One error that names every wrong field.
 
     `details.fields`: a list of `{"field": "spec.boot_file", "message": Text}`. `prefix` goes before each field;
-    `labels` replaces a field's name by what the user called it.
+    `labels` replaces a field's name by what the user called it; `model` is what did not fit, whose fields are proposed
+    in place of unknown ones.
     """
-    return invalid_fields(fields_of(error, prefix), labels)
+    return invalid_fields(fields_of(error, prefix, model), labels)
 
 
 def invalid_fields(fields: Mapping[str, Text], labels: Mapping[str, str] | None = None) -> InvalidInput:
@@ -144,49 +166,80 @@ def checked_user(name: str) -> str:
     return name
 
 
-def fields_of(error: ValidationError, prefix: str = "") -> dict[str, Text]:
-    """Each wrong field, as a dotted path, and what to do about it; one fault a field, the first."""
+def fields_of(error: ValidationError, prefix: str = "", model: type[BaseModel] | None = None) -> dict[str, Text]:
+    """Each wrong field, as a dotted path, and what to do about it; one fault a field, the first.
+
+    `model`: what did not fit; its fields are proposed in place of unknown ones.
+    """
+    problems = error.errors(include_url=False)
     fields: dict[str, Text] = {}
-    for problem in error.errors(include_url=False):
-        place = [str(part) for part in problem["loc"]]
-        # What pydantic calls the member of a union that is a list.
-        place = [part for part in place if not part.startswith("list[")]
-        scalar = len(place) > 1 and place[-1] in _SCALARS
-        if scalar:
-            place.pop()
-        field = ".".join(part for part in [prefix, *place] if part)
-        text = (
-            Text(
-                en="Write text, a number, true or false, or a list of these with at least one.",
-                zh="请填写文本、数字、true 或 false，或由它们组成的非空列表。",
-            )
-            if scalar
-            else None
-        )
-        fields.setdefault(field, text or _text(problem["type"], problem.get("ctx", {}), problem["msg"]))
+    for problem in problems:
+        if _speaks_of_no_list(problem, problems):
+            continue
+        place = _place(problem)
+        text = _several_kinds(problem, place) or _text(problem, _fields_at(model, place[:-1]))
+        fields.setdefault(".".join(part for part in [prefix, *place] if part), text)
     return fields
 
 
-def unknown_field(name: str, known: list[str]) -> Text:
+def unknown_field(name: str, known: Iterable[str]) -> Text:
     """An unknown field, with the one that was probably meant."""
-    close = difflib.get_close_matches(name, known, 1)
+    close = difflib.get_close_matches(name, list(known), 1)
     return Text(
         en="There is no such field." + (f" Did you mean {close[0]}?" if close else " Remove it."),
         zh="没有此字段。" + (f"您是否想填写 {close[0]}？" if close else "请删除。"),
     )
 
 
-def _text(kind: str, context: dict[str, Any], message: str) -> Text:
+def _place(problem: ErrorDetails) -> list[str]:
+    first, *inner = [str(part) for part in problem["loc"]] or [""]
+    return [first, *(part for part in inner if not _BRANCH.fullmatch(part))]
+
+
+def _speaks_of_no_list(problem: ErrorDetails, problems: list[ErrorDetails]) -> bool:
+    """That a list is no text is no news where a list may be written, too: what is wrong in the list counts."""
+    *place, branch = problem["loc"] or ("",)
+    if not isinstance(problem["input"], list) or str(branch) not in ("str", "bool", "int", "float"):
+        return False
+    depth = len(place)
+    others = [other["loc"] for other in problems if len(other["loc"]) > depth and [*other["loc"][:depth]] == place]
+    return any(str(other[depth]).startswith("list[") for other in others)
+
+
+def _several_kinds(problem: ErrorDetails, place: list[str]) -> Text | None:
+    """What may be written where several kinds of value fit and this is none of them."""
+    is_branch = len(problem["loc"]) > 1 and _BRANCH.fullmatch(str(problem["loc"][-1])) is not None
+    if not is_branch or (problem["type"] in ("too_long", "too_short")):
+        return None
+    return next((text for name, text in _UNIONS.items() if name in place), None)
+
+
+def _fields_at(model: type[BaseModel] | None, place: list[str]) -> list[str]:
+    """Names of the fields that there are at a place in the model; none where it holds no fields of ours."""
+    for part in place:
+        field = model.model_fields.get(part) if model else None
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return list(model.model_fields) if model else []
+
+
+def _text(problem: ErrorDetails, known: list[str]) -> Text:
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        return unknown_field(str(problem["loc"][-1]), known)
     if kind in _FIXED:
         return _FIXED[kind]
     if kind in _WITH_LIMIT:
         limit, template = _WITH_LIMIT[kind]
-        return Text(en=template.en.format(context[limit]), zh=template.zh.format(context[limit]))
+        bound = f"{context[limit]:.15g}" if isinstance(context[limit], float) else str(context[limit])
+        return Text(
+            en=template.en.format(bound), zh=template.zh.format(bound.replace(" or ", "、").replace(", ", "、"))
+        )
     if kind == "string_pattern_mismatch":
         return _PATTERNS.get(context["pattern"], _FULL_NAME)
     if kind == "value_error":
         return _own(str(context["error"]))
-    return Text(en=f"{message}.", zh=f"该值无效：{message}。")
+    return Text(en=f"{problem['msg']}.", zh=f"该值无效：{problem['msg']}。")
 
 
 def _own(message: str) -> Text:

@@ -215,7 +215,7 @@ def _changed_spec(spec: RunSpec, changes: dict[str, Any]) -> RunSpec:
     try:
         return RunSpec.model_validate(document)
     except ValidationError as error:
-        raise invalid_input(error, prefix="spec") from None
+        raise invalid_input(error, prefix="spec", model=RunSpec) from None
 
 
 def _merged(known: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
+
+# Strict: that `true` is a dollar nobody means.
+_Sum = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, strict=True)]
 
 
 class Budget(BaseModel):
@@ -10,10 +15,8 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    per_run_usd: float | None = Field(None, ge=0, allow_inf_nan=False, description="Most that one run may cost.")
-    per_month_usd: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="Most that all runs of a calendar month (UTC) may cost."
-    )
+    per_run_usd: _Sum | None = Field(None, description="Most that one run may cost.")
+    per_month_usd: _Sum | None = Field(None, description="Most that all runs of a calendar month (UTC) may cost.")
 
     @property
     def limits_nothing(self) -> bool:

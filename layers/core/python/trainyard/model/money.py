@@ -85,6 +85,11 @@ def cost(spec: RunSpec, flavor: Flavor, region: str, seconds: float) -> Cost:
     return Cost(seconds=seconds, usd=usd, at_most=spec.machines is not Machines.ON_DEMAND and seconds > 0)
 
 
+def amount(usd: float) -> str:
+    """With as many digits as a small sum needs."""
+    return f"{usd:.2f}" if usd >= 1 or usd == 0 else f"{usd:.3g}"
+
+
 def dollars(seconds: float, price: Price) -> float:
     return round(seconds / 3600 * price.usd_per_hour, 4)
 
@@ -103,17 +108,17 @@ def needs_approval(budget: Budget | None, of_run: Estimate | None, spent_usd: fl
             en="Its cost is not known (no price for this flavor here) and the project has a budget. " + _APPROVE.en,
             zh="费用未知（此处没有该规格的价格），而项目设有预算。" + _APPROVE.zh,
         )
-    most = of_run.most_usd
-    if budget.per_run_usd is not None and most > budget.per_run_usd:
+    most = amount(of_run.most_usd)
+    if budget.per_run_usd is not None and of_run.most_usd > budget.per_run_usd:
         return Text(
-            en=f"It may cost up to {most:.2f} USD, more than the project's budget for one run. {_APPROVE.en}",
-            zh=f"费用最高可达 {most:.2f} 美元，超过项目单次训练预算。{_APPROVE.zh}",
+            en=f"It may cost up to {most} USD, more than the project's budget for one run. {_APPROVE.en}",
+            zh=f"费用最高可达 {most} 美元，超过项目单次训练预算。{_APPROVE.zh}",
         )
-    if budget.per_month_usd is not None and spent_usd + most > budget.per_month_usd:
+    if budget.per_month_usd is not None and spent_usd + of_run.most_usd > budget.per_month_usd:
         return Text(
-            en=f"It may cost up to {most:.2f} USD, more than what is left of the project's budget of this month. "
+            en=f"It may cost up to {most} USD, more than what is left of the project's budget of this month. "
             f"{_APPROVE.en}",
-            zh=f"费用最高可达 {most:.2f} 美元，超过项目本月剩余预算。{_APPROVE.zh}",
+            zh=f"费用最高可达 {most} 美元，超过项目本月剩余预算。{_APPROVE.zh}",
         )
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -90,7 +90,8 @@ Scalar = str | bool | int | Annotated[float, AllowInfNan(False)]
 
 MAX_CHILDREN = 10_000
 """AWS Batch's largest array job."""
-_MAX_HYPERPARAMETER_CHARACTERS = 100_000
+_MAX_HYPERPARAMETER_BYTES = 100_000
+"""Linux takes no single argument of 128 KiB."""
 Hyperparameter = Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_CHILDREN)]
 """One value, or several to be tried: then the run is a sweep, one training for each combination."""
 
@@ -136,6 +137,13 @@ class Input(BaseModel):
     @classmethod
     def _inside(cls, path: str) -> str:
         return relative_path(path)
+
+    @field_validator("revision")
+    @classmethod
+    def _one_line(cls, revision: str | None) -> str | None:
+        if revision is not None and not revision.isprintable():
+            raise ValueError("a revision has no control characters: write a branch, tag or commit")
+        return revision
 
     @field_validator("run")
     @classmethod
@@ -310,8 +318,10 @@ class RunSpec(BaseModel):
     @field_validator("hyperparameters")
     @classmethod
     def _combinations(cls, given: dict[str, Hyperparameter]) -> dict[str, Hyperparameter]:
-        if sum(len(str(value)) for value in given.values()) > _MAX_HYPERPARAMETER_CHARACTERS:
-            raise ValueError(f"hyperparameters hold more than {_MAX_HYPERPARAMETER_CHARACTERS} characters")
+        if sum(len(str(value).encode(errors="replace")) for value in given.values()) > _MAX_HYPERPARAMETER_BYTES:
+            raise ValueError(
+                f"hyperparameters hold more than {_MAX_HYPERPARAMETER_BYTES} bytes; put them into a file of the code"
+            )
         for name, value in given.items():
             if isinstance(value, list) and len({(type(one), one) for one in value}) < len(value):
                 raise ValueError(f"{name} lists a value twice")
@@ -408,7 +418,7 @@ def relative_path(path: str) -> str:
         raise ValueError("write a path relative to the repository, with forward slashes")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise ValueError("a path may not contain ..")
+        raise ValueError("a path may not contain `..`")
     return "/".join(parts)
 
 
@@ -431,6 +441,11 @@ def _combined(hyperparameters: Mapping[str, Hyperparameter]) -> int:
     return math.prod(len(value) for value in hyperparameters.values() if isinstance(value, list))
 
 
+def _values(hyperparameters: Mapping[str, object]) -> Iterator[object]:
+    for value in hyperparameters.values():
+        yield from value if isinstance(value, list) else [value]
+
+
 def check_arguments(inputs: Mapping[str, Input], hyperparameters: Mapping[str, object], *reserved: str) -> None:
     """ValueError where a script cannot be given all of these."""
     names = [*inputs, *hyperparameters]
@@ -441,6 +456,8 @@ def check_arguments(inputs: Mapping[str, Input], hyperparameters: Mapping[str, o
             raise ValueError(f"{name} is set by the platform: use `output: true` or `aim: true`")
         if name in reserved:
             raise ValueError(f"{name} is set by the platform: the outputs of the evaluated run")
+    if any("\0" in str(value) for value in _values(hyperparameters)):
+        raise ValueError("a hyperparameter holds a null byte, which no argument can; remove it")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{twice[0]} is both an input and a hyperparameter")

@@ -502,7 +502,7 @@ _OWN: list[tuple[str, str, str, str, str]] = [
         "请去掉开头的斜杠并使用正斜杠，例如 train/trainDir。",
     ),
     (
-        r"a path may not contain \.\.",
+        r"a path may not contain `\.\.`",
         "`{shown}` leaves its folder.",
         "`{shown}` 超出了所在文件夹。",
         "Write a path without `..`.",
@@ -586,11 +586,25 @@ _OWN: list[tuple[str, str, str, str, str]] = [
         "请只保留其中一个。",
     ),
     (
-        r"hyperparameters hold more than (\d+) characters",
-        "The hyperparameters hold more than {0} characters.",
-        "hyperparameters 超过 {0} 个字符。",
+        r"hyperparameters hold more than (\d+) bytes.*",
+        "The hyperparameters hold more than {0} bytes.",
+        "hyperparameters 超过 {0} 字节。",
         "Put them into a file of the repository and read it there.",
         "请写入仓库中的文件，再由脚本读取。",
+    ),
+    (
+        r"a hyperparameter holds a null byte.*",
+        "A hyperparameter holds a null byte, which no argument can.",
+        "有超参包含空字节，不能作为参数传递。",
+        "Remove it.",
+        "请删除它。",
+    ),
+    (
+        r"a revision has no control characters.*",
+        "`{shown}` holds control characters.",
+        "`{shown}` 包含控制字符。",
+        "Write a branch, a tag or a commit.",
+        "请填写分支、标签或提交。",
     ),
     (
         r"(\S+) lists a value twice",

@@ -19,6 +19,7 @@ from trainyard.model.text import Language, Text
 MAX_BODY_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 5_500_000
 """Lambda takes 6 MB with its own wrapping of quotes; API Gateway would take 10."""
+_HALF_OF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _CHINESE = re.compile(r"\s*zh\b", re.IGNORECASE)
 
 
@@ -60,8 +61,11 @@ class Request:
     def json(self) -> Any:
         """The body as a JSON object; empty is an empty one."""
         try:
-            document = json.loads(self.body or b"{}")
-        except (ValueError, RecursionError):
+            text = self.body.decode("utf-8-sig")
+            document = json.loads(text or "{}")
+            if _HALF_OF_A_PAIR.search(text):
+                json.dumps(document, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):  # ValueError: no JSON, or half a character, which no store can keep
             document = None
         if not isinstance(document, dict):
             raise InvalidInput(

@@ -210,7 +210,9 @@ def _spec(file: Path, name: str, changes: dict[str, Any]) -> Any:
         runs = document["runs"]
         spec = dict(runs[name])
     except FileNotFoundError:
-        raise ApiError(0, "no_file", f"there is no {file}; name it with --file") from None
+        raise ApiError(
+            0, "no_file", f"there is no {file} here; go to the project's folder, or name it with --file"
+        ) from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
         known = ", ".join(runs) if "runs" in locals() and isinstance(runs, dict) else "none"
         raise ApiError(

@@ -40,7 +40,7 @@ class UnknownFramework(RunRule):
         if view.spec.image:
             return
         name, framework = view.spec.framework[:80], view.framework
-        usable = [entry.name for entry in view.catalogue.frameworks if not entry.retired]
+        usable = usable_frameworks(view)
         place = view.place("framework")
         if framework is None:
             by_version = {entry.version: entry.name for entry in view.catalogue.frameworks if not entry.retired}
@@ -110,18 +110,46 @@ class FlavorMisfit(RunRule):
         if framework is None or flavor is None or framework.accelerator is flavor.accelerator:
             return
         fitting = usable_flavors(view, framework.accelerator)
-        needs_en = "no accelerator" if framework.accelerator is Accelerator.NONE else framework.accelerator.value
-        needs_zh = (
-            "不需要加速卡" if framework.accelerator is Accelerator.NONE else f"需要 {framework.accelerator.value}"
-        )
+        needs, has = _CARDS[framework.accelerator], _CARDS[flavor.accelerator]
         yield self.finding(
             view.place("flavor"),
             Text(
-                en=f"`{framework.name}` uses {needs_en}, but `{flavor.name}` has {flavor.accelerator.value}.",
-                zh=f"`{framework.name}` {needs_zh}，而 `{flavor.name}` 配备的是 {flavor.accelerator.value}。",
+                en=f"`{framework.name}` is for machines with {needs.en}, but `{flavor.name}` has {has.en}.",
+                zh=f"`{framework.name}` 用于{needs.zh}的机器，而 `{flavor.name}` 是{has.zh}的机器。",
             ),
-            choose(None, fitting),
+            choose(None, fitting)
+            if fitting
+            else _other_framework(flavor.name, _frameworks_for(view, flavor.accelerator)),
         )
+
+
+_CARDS = {
+    Accelerator.NONE: Text(en="no accelerator", zh="无加速卡"),
+    Accelerator.NVIDIA: Text(en="an NVIDIA GPU", zh="带 NVIDIA GPU"),
+    Accelerator.ASCEND: Text(en="an Ascend card", zh="带昇腾卡"),
+}
+
+
+def _other_framework(flavor: str, fitting: list[str]) -> Text:
+    """Where no flavor of this installation suits the framework."""
+    listed = ", ".join(fitting)
+    return Text(
+        en="This installation has no such machines; its operator can add them."
+        + (f" For `{flavor}` choose one of these frameworks: {listed}." if listed else ""),
+        zh="当前部署没有这类机器，可请管理员添加。" + (f"`{flavor}` 可用的框架有：{listed}。" if listed else ""),
+    )
+
+
+def usable_frameworks(view: RunView) -> list[str]:
+    """Names of the frameworks that this installation has machines for; all, where it has none at all."""
+    offered = [entry for entry in view.catalogue.frameworks if not entry.retired]
+    return [entry.name for entry in offered if usable_flavors(view, entry.accelerator)] or [
+        entry.name for entry in offered
+    ]
+
+
+def _frameworks_for(view: RunView, accelerator: Accelerator) -> list[str]:
+    return [entry.name for entry in view.catalogue.frameworks if entry.accelerator is accelerator and not entry.retired]
 
 
 def usable_flavors(view: RunView, accelerator: Accelerator) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+from trainyard.model.money import amount
 from trainyard.model.text import Language
 
 # Characters that change the order or the meaning of what stands around them without being seen themselves.
@@ -42,8 +43,8 @@ def figure(value: float | None) -> str:
 
 
 def money(usd: float) -> str:
-    """US dollars, with as many digits as a small amount needs."""
-    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${usd:.3g}"
+    """US dollars."""
+    return f"${amount(usd)}"
 
 
 def size(count: float) -> str:

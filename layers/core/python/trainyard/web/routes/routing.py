@@ -137,7 +137,7 @@ def body(call: Call, model: type[Model]) -> Model:
     try:
         return model.model_validate(call.request.json())
     except ValidationError as error:
-        raise invalid_input(error) from None
+        raise invalid_input(error, model=model) from None
 
 
 def with_key(call: Call, wanted: Asked) -> Asked:
