@@ -2,7 +2,8 @@
 
 `make bench ONLY=load`; `LOAD_PUSHES=200 make bench ONLY=load` for less. Every run is real: the commit is fetched and
 checked, a Batch job trains, its log is indexed and it is judged. What is told here is whether anything was lost or
-doubled, and how long it took on this machine.
+doubled, and how long it took on this machine. How far it is, and exactly what was lost, stands on standard error.
+`LOAD_ERRORS=0.05 make bench ONLY=load` takes one round only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hmac
 import json
 import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -21,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +33,20 @@ from infra.local.inside import dead_letters, new_token, state_of
 from infra.local.stack import Stack
 from tests.bench.bench_way import children, resident
 from tests.bench.report import report
-from trainyard.model.run import Run
+from trainyard.model.repository import Push
+from trainyard.model.run import Run, RunState
 from trainyard.store.secrets import webhook_secret_name
 
 PUSHES = int(os.environ.get("LOAD_PUSHES", "1000"))
 PROJECTS = min(50, PUSHES)
 VIEWERS = 20
 WITHIN_SECONDS = 60.0
-SETTLED_SECONDS = 60.0 * 90
-SHARE = 0.05
+SETTLED_SECONDS = 600.0 + 6.0 * PUSHES
+"""Then it is told what has not come to its end."""
+STILL_SECONDS = 900.0
+"""The same where nothing has moved for so long: longer than what failed waits for its next try."""
+LOOK_SECONDS = 10.0
+SHARES = tuple(float(share) for share in os.environ.get("LOAD_ERRORS", "0 0.05").split())
 SCRIPT = """import time
 
 for step in range(20):
@@ -56,6 +64,8 @@ class Load:
     """Seconds from a webhook to its answer."""
     refused: Counter[str] = field(default_factory=Counter)
     """Answers other than 2xx, after which the host delivers again."""
+    never_taken: list[str] = field(default_factory=list)
+    """Commits of the webhooks that were given up."""
     lines: int = 0
     """That viewers read."""
     reads: list[float] = field(default_factory=list)
@@ -65,13 +75,14 @@ class Load:
 
 
 def main() -> None:
-    for share in (0.0, SHARE):
+    for share in SHARES:
         with Stack("bench-load", keep=False) as stack, tempfile.TemporaryDirectory() as folder:
             one_round(stack, Path(folder), share)
 
 
 def one_round(stack: Stack, folder: Path, share: float) -> None:
     user = User("ada", new_token(stack.addresses, "ada"), stack.addresses.api, folder)
+    say(f"{PUSHES} pushes to {PROJECTS} projects, {share:.0%} errors; their commits are made")
     pushes = list(prepared(stack, user))
     stack.warm(at_once=2)
     load, over = Load(), threading.Event()
@@ -84,17 +95,22 @@ def one_round(stack: Stack, folder: Path, share: float) -> None:
     began = time.monotonic()
     for watcher in watchers:
         watcher.start()
-    with ThreadPoolExecutor(16) as hosts:
+    with ThreadPoolExecutor(1) as aside, ThreadPoolExecutor(16) as hosts:
+        coming_to_rest = aside.submit(settled, stack, load, began)
         moments = [began + number * WITHIN_SECONDS / PUSHES for number in range(len(pushes))]
         list(hosts.map(lambda push, at: deliver(stack, push, at, load), pushes, moments))
-    accepted = time.monotonic() - began
-    runs = settled(stack)
+        accepted = time.monotonic() - began
+        coming_to_rest.result()
     took = time.monotonic() - began
     struck = disturb(stack.addresses.endpoint, 0.0)
     over.set()
     for watcher in watchers:
         watcher.join(30)
-    tell(stack, f"{len(pushes)} pushes, {share:.0%} errors: ", load, runs, accepted, took, sum(struck.values()))
+    tell(stack, f"{len(pushes)} pushes, {share:.0%} errors: ", load, pushes, accepted, took, sum(struck.values()))
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def prepared(stack: Stack, user: User) -> Iterator[tuple[str, bytes, str]]:
@@ -118,7 +134,7 @@ def prepared(stack: Stack, user: User) -> Iterator[tuple[str, bytes, str]]:
         user.git("push", "--quiet", quiet, str(path), "refs/heads/step-*:refs/heads/step-*", at=tree)
         secret = state_of(stack.addresses).secrets.get(webhook_secret_name(name)) or ""
         made.append([signed(name, secret, f"step-{step}", commit) for step, commit in enumerate(commits)])
-    yield from (push for together in zip(*made, strict=True) for push in together)
+    yield from islice((push for together in zip(*made, strict=True) for push in together), PUSHES)
 
 
 def signed(name: str, secret: str, branch: str, commit: str) -> tuple[str, bytes, str]:
@@ -149,7 +165,7 @@ def deliver(stack: Stack, push: tuple[str, bytes, str], at: float, load: Load) -
         except OSError as error:
             load.refused[type(error).__name__] += 1
         time.sleep(0.5)
-    raise TimeoutError(f"{name} was never taken: {load.refused}")
+    load.never_taken.append(json.loads(body)["after"])
 
 
 def view(stack: Stack, token: str, number: int, load: Load, over: threading.Event) -> None:
@@ -204,22 +220,69 @@ def memory(pid: int) -> float:
         return 0.0
 
 
-def settled(stack: Stack) -> list[Run]:
-    """All runs once every push is checked and every run has come to rest, or as they are when time is up."""
-    deadline = time.monotonic() + SETTLED_SECONDS
+def settled(stack: Stack, load: Load, began: float) -> None:
+    """Until every push is checked and every run has come to rest, or nothing moves any more, or time is up."""
+    seen, moved = Counter[str](), time.monotonic()
     while True:
-        time.sleep(5)
-        pushes, runs = rows(stack)
-        checked = sum("checked" in push for push in pushes)
-        if (checked >= PUSHES and all(run.is_settled for run in runs)) or time.monotonic() > deadline:
-            return runs
+        time.sleep(LOOK_SECONDS)
+        now = standing(stack)
+        if now != seen:
+            seen, moved = now, time.monotonic()
+        say(f"{time.monotonic() - began:5.0f} s, {len(load.latencies)} webhooks taken: {told(now) or 'nothing yet'}")
+        taken = len(load.latencies) + len(load.never_taken)
+        if taken >= PUSHES and now["pushes"] >= len(load.latencies) and not now.keys() & UNSETTLED:
+            return
+        if time.monotonic() - moved > STILL_SECONDS or time.monotonic() - began > SETTLED_SECONDS:
+            say(f"given up; in the queues: {told(waiting(stack))}")
+            return
 
 
-def rows(stack: Stack) -> tuple[list[Any], list[Run]]:
+UNSETTLED = {"pushes to check", "runs going", "runs to judge"}
+
+
+def standing(stack: Stack) -> Counter[str]:
+    """How many rows there are of what; without their documents, which would keep the emulator from its work."""
+    table = stack.addresses.outputs["TableName"]
+    pages = client(stack.addresses.endpoint, "dynamodb").get_paginator("scan")
+    names = {"#kind": "kind", "#active": "active", "#state": "state"}
+    found = Counter[str]()
+    for page in pages.paginate(
+        TableName=table, ProjectionExpression="#kind, #active, #state", ExpressionAttributeNames=names
+    ):
+        for row in page["Items"]:
+            kind, active = row["kind"]["S"], row.get("active", {}).get("S")
+            found["pushes"] += kind == "push"
+            found["pushes to check"] += kind == "push" and active == "asked"
+            found["runs going"] += kind == "run" and active == "run"
+            found["runs to judge"] += kind == "run" and active == "ended"
+            if kind == "run":
+                found[row["state"]["S"]] += 1
+    return +found
+
+
+def waiting(stack: Stack) -> Counter[str]:
+    """Messages in each queue, those in work or waiting for their next try included."""
+    sqs = client(stack.addresses.endpoint, "sqs")
+    found = Counter[str]()
+    for url in sqs.list_queues().get("QueueUrls", []):
+        of_it = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        found[url.rpartition("/")[2]] = sum(int(of_it[each]) for each in counts)
+    return +found
+
+
+def told(counted: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counted.items()))
+
+
+def rows(stack: Stack) -> tuple[list[Push], list[Run]]:
     pages = client(stack.addresses.endpoint, "dynamodb").get_paginator("scan")
     items = [item for page in pages.paginate(TableName=stack.addresses.outputs["TableName"]) for item in page["Items"]]
-    of_kind = {kind: [item for item in items if item["kind"]["S"] == kind] for kind in ("push", "run")}
-    return of_kind["push"], [Run.model_validate_json(item["document"]["S"]) for item in of_kind["run"]]
+    documents = {
+        kind: [item["document"]["S"] for item in items if item["kind"]["S"] == kind] for kind in ("push", "run")
+    }
+    pushes = [Push.model_validate_json(document) for document in documents["push"]]
+    return pushes, [Run.model_validate_json(document) for document in documents["run"]]
 
 
 def jobs_of(stack: Stack) -> Counter[str]:
@@ -237,10 +300,21 @@ def jobs_of(stack: Stack) -> Counter[str]:
     return listed
 
 
-def tell(stack: Stack, name: str, load: Load, runs: list[Run], accepted: float, took: float, struck: int) -> None:
+def tell(
+    stack: Stack,
+    name: str,
+    load: Load,
+    sent: list[tuple[str, bytes, str]],
+    accepted: float,
+    took: float,
+    struck: int,
+) -> None:
+    pushes, runs = rows(stack)
     jobs = jobs_of(stack)
-    ended = Counter(run.state.value for run in runs)
-    unjudged = sum(not run.is_settled for run in runs)
+    wrong = what_is_wrong(sent, load, pushes, runs, jobs)
+    for what, which in wrong.items():
+        for one in which:
+            say(f"{what}: {one}")
     figures = {
         "accepted after": (accepted, "s"),
         "webhook answered, median": (statistics.median(load.latencies), "s"),
@@ -249,12 +323,11 @@ def tell(stack: Stack, name: str, load: Load, runs: list[Run], accepted: float, 
         "AWS calls that failed on purpose": (struck, "calls"),
         "all judged after": (took, "s"),
         "runs a minute": (60 * len(runs) / took, "runs/min"),
+        "push to queued, median": (median_seconds(runs, RunState.QUEUED), "s"),
+        "push to rest, median": (statistics.median([to_rest(run) for run in runs] or [0.0]), "s"),
+        "pushes": (len(pushes), "pushes"),
         "runs": (len(runs), "runs"),
-        "runs lost": (PUSHES - len(runs), "runs"),
-        "runs that did not succeed": (len(runs) - ended["succeeded"], "runs"),
-        "runs not judged": (unjudged, "runs"),
-        "runs without a job": (sum(run.id not in jobs for run in runs), "runs"),
-        "runs with two jobs": (sum(count > 1 for count in jobs.values()), "runs"),
+        **{what: (len(which), "of them") for what, which in wrong.items()},
         "dead letters": (sum(dead_letters(stack.addresses).values()), "messages"),
         "lines that viewers read": (load.lines, "lines"),
         "a viewer's read, median": (statistics.median(load.reads or [0]), "s"),
@@ -262,6 +335,47 @@ def tell(stack: Stack, name: str, load: Load, runs: list[Run], accepted: float, 
     }
     for figure, (value, unit) in figures.items():
         report(name + figure, value, unit)
+
+
+def median_seconds(runs: list[Run], state: RunState) -> float:
+    """From when a run was asked for to when it came to that state; 0 where none did."""
+    reached = [
+        (step.at - run.created_at).total_seconds() for run in runs for step in run.timeline if step.state == state
+    ]
+    return statistics.median(reached or [0.0])
+
+
+def to_rest(run: Run) -> float:
+    return (run.updated_at - run.created_at).total_seconds()
+
+
+def what_is_wrong(
+    sent: list[tuple[str, bytes, str]], load: Load, pushes: list[Push], runs: list[Run], jobs: Counter[str]
+) -> dict[str, list[str]]:
+    """Each kind of loss or doubling, with what it happened to. Commits are told apart by their ids: no two are the same."""
+    commits = Counter(push.commit for push in pushes)
+    of_commit = Counter(run.commit for run in runs)
+    wanted = {json.loads(body)["after"]: name for name, body, _ in sent}
+    return {
+        "webhooks never taken": load.never_taken,
+        "pushes lost": [f"{name} {commit}" for commit, name in wanted.items() if not commits[commit]],
+        "pushes doubled": [f"{wanted.get(commit)} {commit}" for commit, count in commits.items() if count > 1],
+        "pushes not checked": [f"{push.repository} {push.commit}" for push in pushes if push.checked_at is None],
+        "runs lost": [f"{name} {commit}" for commit, name in wanted.items() if not of_commit[commit]],
+        "runs doubled": [f"{wanted.get(commit or '')} {commit}" for commit, count in of_commit.items() if count > 1],
+        "runs that did not succeed": [
+            f"{run.id} {run.state.value} {run.failure.message.en if run.failure else ''}"
+            for run in runs
+            if run.state != RunState.SUCCEEDED
+        ],
+        "runs not judged": [
+            f"{run.id} logs {run.logs.state.value}, evaluation {run.evaluation.state.value}, since {run.updated_at}"
+            for run in runs
+            if not run.is_settled
+        ],
+        "runs without a job": [run.id for run in runs if not jobs[run.id]],
+        "runs with two jobs": [job for job, count in jobs.items() if count > 1],
+    }
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +60,13 @@ def main() -> None:
 
 def fill(stack: Stack, state: State, count: int) -> str:
     """A project with that many finished runs; the newest one's id, which left metrics and a log."""
+    create_project(state)
+    turn_the_streams_off(stack)
+    write_runs(stack, state, 0, count)
+    return furnish(state, count - 1)
+
+
+def create_project(state: State) -> None:
     state.table.create_repository(
         Repository(
             full_name="ada/bench",
@@ -69,25 +77,37 @@ def fill(stack: Stack, state: State, count: int) -> str:
             created_at=_BEGAN,
         )
     )
-    runs = [a_run(number) for number in range(count)]
-    _turn_the_stream_off(stack)
+
+
+def write_runs(stack: Stack, state: State, first: int, behind: int) -> None:
+    """Rows of the runs with these numbers, as the store itself would write them."""
     dynamodb = client(stack.addresses.endpoint, "dynamodb")
-    for start in range(0, count, _BATCH):
-        puts: Any = [{"PutRequest": {"Item": _run_item(run)}} for run in runs[start : start + _BATCH]]
+
+    def write(start: int) -> None:
+        numbers = range(start, min(start + _BATCH, behind))
+        puts: Any = [{"PutRequest": {"Item": _run_item(a_run(number))}} for number in numbers]
         assert not dynamodb.batch_write_item(RequestItems={state.table.name: puts})["UnprocessedItems"]
-    last = runs[-1].id
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(first, behind, _BATCH)))
+
+
+def furnish(state: State, number: int) -> str:
+    """Give that run metrics and a log; its id."""
+    run = a_run(number).id
     points = [Point(step, step / 100, 1 / step) for step in range(1, 2000)]
-    state.objects.put(layout.metrics_key(last), Metrics([MetricGroup({}, {"loss": points})]).to_json())
-    state.objects.put(layout.log_chunk_key(last, 1, 0), gzip.compress(b"epoch: 1 step: 1, loss is 0.5\n" * 5000))
-    return last
+    state.objects.put(layout.metrics_key(run), Metrics([MetricGroup({}, {"loss": points})]).to_json())
+    state.objects.put(layout.log_chunk_key(run, 1, 0), gzip.compress(b"epoch: 1 step: 1, loss is 0.5\n" * 5000))
+    return run
 
 
-def _turn_the_stream_off(stack: Stack) -> None:
+def turn_the_streams_off(stack: Stack) -> None:
     """Ten thousand rows that appear at once would have each run judged, for an hour, beside the pages."""
     functions = client(stack.addresses.endpoint, "lambda")
-    name = stack.addresses.functions["PublishChanges"]
-    for mapping in functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
-        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    for reader in ("PublishChanges", "KeepJournal"):
+        name = stack.addresses.functions[reader]
+        for mapping in functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
+            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
 
 
 def a_run(number: int) -> Run:

@@ -21,6 +21,7 @@ BY_AWS = {
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
+    "sqs:ChangeMessageVisibility",  # a message that could not be handled
     "sqs:SendMessage",  # a stream's records that could not be handled
     "dynamodb:DescribeStream",
     "dynamodb:GetRecords",

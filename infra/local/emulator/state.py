@@ -40,8 +40,9 @@ def settings(state: Path, port: int, api_port: int, *, keep: bool) -> dict[str, 
         "S3_PERSIST": "1" if keep else "0",
         "S3_DATA_DIR": str(state / "s3"),
         "AUTH": "true",  # roles, signatures and the time of presigned addresses hold as on AWS
-        # A training run is one of few at a time here; AWS's own limit would let a burst take the machine.
-        "LAMBDA_ACCOUNT_CONCURRENCY": "32",
+        # AWS's own limit, 1,000, would let a burst take the machine: each takes some 80 MB. Two dozen people who follow
+        # logs, and hold a function each while they wait, must still leave room for what comes from git hosts and jobs.
+        "LAMBDA_ACCOUNT_CONCURRENCY": "64",
     }
 
 

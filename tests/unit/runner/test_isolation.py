@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ from unit.runner.rig import LIBRARY, RUN_ID, Rig, processes_with
 from trainyard.logs.failure import FailureFinder
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FailureReason
+from trainyard.runner import process, reasons
 from trainyard.runner.isolation import PROTECTIONS
+from trainyard.runner.limits import Limit
+from trainyard.runner.script import Ended
 from trainyard.runner.users import INSTALLER
 
 pytestmark = pytest.mark.skipif(
@@ -222,6 +226,114 @@ while True:
 """
     result = attempt(place, script, TRAINYARD_MAX_MEMORY_BYTES=str(600 << 20))
     assert (result.ending, result.kind) == (Ending.SCRIPT_FAILED, "out_of_memory")
+
+
+HOG = """
+import time
+kept = [b"x" * (16 << 20) for _ in range({pieces})]
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("place", ["container"], indirect=True)
+def test_several_processes_that_together_use_more_memory_than_the_flavor_has(place: Rig) -> None:
+    """None of them does by itself, and one has left its parent and its session."""
+    script = f"""
+import os, time
+for number in range(3):
+    if os.fork() == 0:
+        if number == 2:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+        exec({HOG.format(pieces=14)!r})
+time.sleep(600)
+"""
+    result = attempt(place, script, TRAINYARD_MAX_MEMORY_BYTES=str(800 << 20))
+    assert (result.ending, result.kind) == (Ending.SCRIPT_FAILED, "out_of_memory")
+
+
+@pytest.mark.parametrize("place", ["namespaces"], indirect=True)
+def test_memory_that_processes_share_counts_once(place: Rig) -> None:
+    script = """
+import os, time
+kept = [b"x" * (16 << 20) for _ in range(20)]
+workers = [os.fork() for _ in range(3) if os.getpid() == int(os.environ.setdefault("FIRST", str(os.getpid())))]
+time.sleep(1.2)
+if all(workers):
+    for _ in workers: os.wait()
+    print("all worked")
+"""
+    result = attempt(place, script, TRAINYARD_MAX_MEMORY_BYTES=str(800 << 20))
+    assert (result.ending, place.printed()) == (Ending.SUCCEEDED, "all worked\n")
+
+
+@pytest.fixture
+def small_group() -> Iterator[list[str]]:
+    """What starts a program in a control group with 450 MB of memory, as a container of AWS Batch is one."""
+    older = Path("/sys/fs/cgroup/memory")
+    base, limit = (older, "memory.limit_in_bytes") if older.is_dir() else (older.parent, "memory.max")
+    own = base / f"trainyard-{os.getpid()}"
+    try:
+        own.mkdir()
+        (own / limit).write_text(str(450 << 20))
+    except OSError:
+        pytest.skip("needs a control group of memory that may be made")
+    yield ["sh", "-c", f'echo $$ > {own}/cgroup.procs; exec "$@"', "sh"]
+    own.rmdir()
+
+
+@pytest.mark.parametrize("place", ["container"], indirect=True)
+def test_the_runner_outlives_a_script_whose_processes_use_up_the_container_s_memory(
+    place: Rig, small_group: list[str]
+) -> None:
+    """They take it faster than the runner looks, so the kernel may be the first; it ends one of many."""
+    place.prefix = [*small_group, *place.prefix]
+    script = """
+import os, sys, time
+for number in range(4):
+    if os.fork() == 0:
+        kept = b"x" * (300 << 20)
+        time.sleep(600)
+_, status = os.wait()
+sys.exit(f"worker ended: {status}")
+"""
+    result = attempt(place, script)
+    assert (result.ending, result.kind) == (Ending.SCRIPT_FAILED, "out_of_memory")
+    assert result.reason is not None
+    assert "memory" in result.reason.en
+    assert "内存" in result.reason.zh
+
+
+def test_a_process_that_the_kernel_ended_for_memory_is_told_from_one_that_failed(small_group: list[str]) -> None:
+    program = """
+import os, sys, time
+from pathlib import Path
+from trainyard.runner.limits import Watch
+watch = Watch(set(), [], 0, 0)
+for amount in (1, 600 << 20):
+    if os.fork() == 0:
+        Path("/proc/self/oom_score_adj").write_text("600")
+        kept = b"x" * amount
+        os._exit(1)
+    _, status = os.wait()
+    print(status, watch.kernel_ended_some())
+"""
+    said = subprocess.run(
+        [*small_group, sys.executable, "-c", program],
+        env={"PYTHONPATH": str(LIBRARY), "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=True,
+    ).stdout
+    assert said == "256 False\n9 True\n"
+    ended = Ended(process.Outcome.ENDED, 1, None, ["worker died"], Limit.MEMORY)
+    ending, code, reason = reasons.judge(ended, timedelta(hours=1))
+    assert (ending, code) == (Ending.SCRIPT_FAILED, 1)
+    assert reason is not None
+    assert "memory was used up" in reason.en
+    assert "内存已耗尽" in reason.zh
 
 
 def test_surviving_its_own_end(place: Rig) -> None:

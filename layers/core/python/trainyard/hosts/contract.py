@@ -96,7 +96,14 @@ class HostRefusedError(RuntimeError):
 
 
 class HostUnavailableError(RuntimeError):
-    """The host did not answer, or not sensibly, in every one of a few tries. Try again later."""
+    """The host did not answer, or not sensibly, in every one of a few tries. Try again later.
+
+    `asked_seconds`: how long it asks to be left alone, 0 where it does not say.
+    """
+
+    def __init__(self, reason: str, asked_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.asked_seconds = asked_seconds
 
 
 class GitHost(ABC):

@@ -115,7 +115,7 @@ def send(
             reason, asked = f"{reply.status} {text[:200]}".strip(), _asked_pause(reply.headers.get("retry-after", ""))
         if asked > _LONGEST_PAUSE_SECONDS:
             # To ask again before that would only lengthen it. The next delivery of the event asks again.
-            raise HostUnavailableError(f"{name} asks to wait for {asked:.0f} s: {reason}")
+            raise HostUnavailableError(f"{name} asks to wait for {asked:.0f} s: {reason}", asked)
         if attempt + 1 < tries:
             sleep(_pause(attempt, asked))
     raise HostUnavailableError(f"{name} did not take the request in {tries} tries: {reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 import urllib.error
 import urllib.request
@@ -17,8 +18,10 @@ from trainyard.store.objects import Objects
 if TYPE_CHECKING:
     from boto3 import Session
 
-_TRIES = 6
+_TRIES = 10
 _TIMEOUT_SECONDS = 30.0
+# Two minutes in all: an API that has too much to do for a while must not cost a run that has its machine already.
+_LONGEST_PAUSE_SECONDS = 30.0
 # A refusal is final; anything else may be a moment's trouble of the network or of the API.
 _FINAL = (400, 401, 403, 404, 409)
 
@@ -68,10 +71,15 @@ def _ask(job: Job) -> dict[str, str]:
         except (OSError, ValueError) as error:  # ValueError: cut off on the way
             if not tries_left or getattr(error, "code", None) in _FINAL:
                 raise
-            time.sleep(2.0 ** (_TRIES - tries_left - 2))
+            time.sleep(_pause(_TRIES - tries_left))
     return {
         "access_key": given["access_key_id"],
         "secret_key": given["secret_access_key"],
         "token": given["session_token"],
         "expiry_time": given["expires_at"],
     }
+
+
+def _pause(tries: int) -> float:
+    """Seconds until the next try. Jobs that began together do not ask together again."""
+    return float(min(2.0 ** (tries - 2), _LONGEST_PAUSE_SECONDS) * random.uniform(0.75, 1.25))  # noqa: S311

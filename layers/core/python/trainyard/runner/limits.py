@@ -43,11 +43,19 @@ def memory_limit(wished: int | None) -> int:
 class Watch:
     """Asked again and again whether the script uses more than it may; looks only as often as that is cheap."""
 
-    def __init__(self, launcher: int, folders: list[Path], disk_bytes: int, memory_bytes: int) -> None:
-        """`launcher`: process id from which all of the script's processes descend. `folders`: what it may write to."""
-        self._launcher, self._folders = launcher, folders
+    def __init__(self, before: set[int], folders: list[Path], disk_bytes: int, memory_bytes: int) -> None:
+        """`before`: the runner's children that are not the script's. `folders`: what the script may write to."""
+        self._before, self._folders = before, folders
         self._disk_bytes, self._memory_bytes = disk_bytes, memory_bytes
         self._memory_at = self._disk_at = 0.0
+        self._kills = _kills_for_memory()
+
+    def kernel_ended_some(self) -> bool:
+        """Whether the kernel has ended a process since then because the container's memory was used up.
+
+        A script that takes memory faster than it is looked at meets that limit first, often with one of many processes.
+        """
+        return _kills_for_memory() > self._kills
 
     def reached(self) -> Limit | None:
         now = time.monotonic()
@@ -72,7 +80,8 @@ class Watch:
         return used > self._disk_bytes
 
     def _uses_too_much_memory(self) -> bool:
-        script = process.descendants(self._launcher)
+        # Also those whose parent has ended, which are ours then.
+        script = set[int]().union(*(process.descendants(pid) for pid in process.children() - self._before))
         if sum(_resident(pid) for pid in script) <= self._memory_bytes:
             return False
         # Pages that its processes share were counted for each; the exact figure is dear, so it comes second.
@@ -96,9 +105,35 @@ def _proportional(pid: int) -> int:
 
 def _container_memory() -> int | None:
     """What the container's own control group allows, in either version of the interface."""
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    for file in _of_own_group("memory.max", "memory.limit_in_bytes"):
         try:
-            return int(Path(file).read_text())
+            return int(file.read_text())
         except (OSError, ValueError):  # ValueError: `max`
             continue
     return None
+
+
+def _kills_for_memory() -> int:
+    """How many processes of this container the kernel has ended for its memory; 0 where the kernel does not say."""
+    for file in _of_own_group("memory.events", "memory.oom_control"):
+        try:
+            counts = dict(line.split() for line in file.read_text().splitlines())
+            return int(counts["oom_kill"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return 0
+
+
+def _of_own_group(file: str, older_file: str) -> list[Path]:
+    """Where the file of our control group may lie: a container often sees its own group as the root of all."""
+    places = []
+    try:
+        groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        groups = []
+    for _, controllers, path in groups:
+        if not controllers:
+            places.append(Path("/sys/fs/cgroup" + path, file))
+        elif "memory" in controllers.split(","):
+            places.append(Path("/sys/fs/cgroup/memory" + path, older_file))
+    return [*places, Path("/sys/fs/cgroup", file), Path("/sys/fs/cgroup/memory", older_file)]

@@ -48,6 +48,13 @@ _LIMITS = {
 }
 
 
+_KILLED_FOR_MEMORY = Text(
+    en="The system ended a process of the script because all of the flavor's memory was used up: use a smaller batch, "
+    "fewer data loaders, or a larger flavor.",
+    zh="所选规格的内存已耗尽，系统终止了脚本的一个进程：请减小 batch、减少数据加载进程，或选择更大的规格。",
+)
+
+
 def judge(ended: Ended, timeout: timedelta) -> tuple[Ending, int, Text | None]:
     """The ending, the runner's exit code, and the reason where it did not succeed."""
     match ended.outcome:
@@ -91,6 +98,8 @@ def exit_of_container(ending: Ending, exit_code: int) -> int:
 
 def _failed(ended: Ended) -> Text:
     last = ended.last_lines[-1] if ended.last_lines else ""
+    if ended.limit is Limit.MEMORY:
+        return _KILLED_FOR_MEMORY
     if ended.signal == signal.SIGKILL:
         return Text(
             en="The script was killed, most likely because memory ran out: use a smaller batch or a larger flavor.",

@@ -215,7 +215,7 @@ class Script:
 
     def _guard(self, started: Started, stop: Stop, before: set[int]) -> tuple[process.Outcome, Limit | None]:
         """Wait for its end, or bring it about. In every case all that it started goes with it."""
-        watch = Watch(started.process.pid, self.access.writable, self.disk_bytes, self.memory_bytes)
+        watch = Watch(before, self.access.writable, self.disk_bytes, self.memory_bytes)
         reached: list[Limit] = []
 
         def exceeds() -> bool:
@@ -230,6 +230,8 @@ class Script:
             grace = 0.0 if outcome is process.Outcome.LIMITED else grace
         finally:
             self.jail.end(started, self.stop_grace if stop.requested else grace, before)
+        if outcome is process.Outcome.ENDED and started.process.returncode and watch.kernel_ended_some():
+            reached.append(Limit.MEMORY)
         return outcome, reached[0] if reached else None
 
 

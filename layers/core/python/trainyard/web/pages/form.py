@@ -22,7 +22,7 @@ from trainyard.model.finding import Finding, Severity
 from trainyard.model.ids import is_check_id, new_check_id
 from trainyard.model.installation import longest_timeout, missing, timeout_if_none_is_said
 from trainyard.model.repository import Push, Repository, RepositoryKind
-from trainyard.model.run import RunState
+from trainyard.model.run import Run, RunState
 from trainyard.model.settings import settings
 from trainyard.model.spec import MAX_TIMEOUT, Machines, Priority, format_duration
 from trainyard.model.text import Text
@@ -64,7 +64,8 @@ def show_form(visit: Visit) -> PageAnswer:
     if check_id:
         check = _own_check(visit, project, check_id)
         return _render(visit, project, Filled.of_fields(check.form), check=check, answer=_answer(visit, check))
-    return _render(visit, project, _prefilled(visit, project))
+    runs = _newest_runs(visit, project)
+    return _render(visit, project, _prefilled(visit, runs), runs=runs)
 
 
 @page("POST", "/projects/{owner}/{name}/new")
@@ -225,12 +226,16 @@ def _for_script(visit: Visit, told: dict[str, list[Told]]) -> object:
     return in_language({place: [vars(one) for one in entries] for place, entries in told.items()}, visit.language)
 
 
-def _prefilled(visit: Visit, project: Repository) -> Filled:
+def _newest_runs(visit: Visit, project: Repository) -> list[Run]:
+    return visit.state.table.runs_of(project.full_name, _RUNS_LOOKED_AT).rows
+
+
+def _prefilled(visit: Visit, runs: list[Run]) -> Filled:
     """The settings of the run that is to be repeated, else one's own last ones, else anybody's."""
     former = visit.request.query.get("from")
     if former:
         return Filled.of_run(readable_run(visit.state.table, former, visit.token))
-    known = [run for run in visit.state.table.runs_of(project.full_name, _RUNS_LOOKED_AT).rows if run.spec]
+    known = [run for run in runs if run.spec]
     own = [run for run in known if run.requested_by == visit.user]
     return Filled.of_run([*own, *known][0]) if known else Filled()
 
@@ -263,7 +268,10 @@ def _render(
     check: Check | None = None,
     answer: CheckAnswer | None = None,
     status: int = 200,
+    runs: list[Run] | None = None,
 ) -> PageAnswer:
+    """`runs`: the project's newest ones, where they were read already."""
+    runs = _newest_runs(visit, project) if runs is None else runs
     pushes = visit.state.table.pushes_of(project.full_name, _PUSHES_LOOKED_AT).rows
     commit = answer.commit if answer and answer.commit else _commit(filled, pushes, project)
     waiting = check is not None and answer is None
@@ -283,7 +291,7 @@ def _render(
         late=waiting and tries >= MOST_TRIES,
         tries=tries,
         commit=commit,
-        **_choices(visit, project, filled, pushes, _listing(visit, project, commit)),
+        **_choices(visit, filled, pushes, runs, _listing(visit, project, commit)),
     )
 
 
@@ -313,13 +321,12 @@ def _said_of_cost(visit: Visit, quotation: Quotation | None) -> str:
 
 
 def _choices(
-    visit: Visit, project: Repository, filled: Filled, pushes: list[Push], listing: CommitListing | None
+    visit: Visit, filled: Filled, pushes: list[Push], runs: list[Run], listing: CommitListing | None
 ) -> dict[str, Any]:
     """What the fields offer to choose from."""
     catalogue = load_catalogue()
     assert visit.user is not None
     theirs = repositories_of_user(visit.state.table, visit.user, Wanted(), 200, None).rows
-    runs = visit.state.table.runs_of(project.full_name, _RUNS_LOOKED_AT).rows
     folder = f"{filled.values['code_dir']}/" if filled.values["code_dir"] else ""
     files = listing.python_files if listing else []
     return {
