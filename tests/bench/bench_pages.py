@@ -29,7 +29,7 @@ from trainyard.model.repository import Repository, RepositoryKind
 from trainyard.model.run import EvaluationFacet, FacetState, LogsFacet, Origin, Run, RunState, Transition
 from trainyard.model.spec import RunSpec
 from trainyard.store import State, layout
-from trainyard.store.table import _run_item
+from trainyard.store.table.runs import run_item
 
 RUNS = 10_000
 ROUNDS = 7
@@ -85,7 +85,7 @@ def write_runs(stack: Stack, state: State, first: int, behind: int) -> None:
 
     def write(start: int) -> None:
         numbers = range(start, min(start + _BATCH, behind))
-        puts: Any = [{"PutRequest": {"Item": _run_item(a_run(number))}} for number in numbers]
+        puts: Any = [{"PutRequest": {"Item": run_item(a_run(number))}} for number in numbers]
         assert not dynamodb.batch_write_item(RequestItems={state.table.name: puts})["UnprocessedItems"]
 
     with ThreadPoolExecutor(2) as pool:

@@ -16,7 +16,7 @@ from trainyard.model.check import Check, CheckAnswer
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.model.run import FacetState, Job, Run, RunState
 from trainyard.store import State, layout
-from trainyard.store.table import _run_item
+from trainyard.store.table.runs import run_item
 
 Invoke = Callable[[str, Any], Any]
 DONE: dict[str, Any] = {"batchItemFailures": []}
@@ -156,7 +156,7 @@ def test_publish_changes_sends_what_changed(house: State, invoke: Invoke) -> Non
         Name="r", EventBusName="trainyard", EventPattern=json.dumps({"detail-type": ["run.requested"]})
     )
     boto3.client("events").put_targets(Rule="r", EventBusName="trainyard", Targets=[{"Id": "q", "Arn": arn}])
-    record = {"dynamodb": {"SequenceNumber": "1", "NewImage": _run_item(a_run())}}
+    record = {"dynamodb": {"SequenceNumber": "1", "NewImage": run_item(a_run())}}
     assert invoke("publish_changes", {"Records": [record]}) == DONE
     message = boto3.client("sqs").receive_message(QueueUrl=queue)["Messages"][0]
     assert json.loads(message["Body"])["detail"]["run_id"] == "run-1"
@@ -168,7 +168,7 @@ def test_publish_changes_names_where_to_start_again(
     from trainyard.store.bus import Bus
 
     monkeypatch.setattr(Bus, "send", lambda _self, changes: changes[0].sequence)
-    record = {"dynamodb": {"SequenceNumber": "7", "NewImage": _run_item(a_run())}}
+    record = {"dynamodb": {"SequenceNumber": "7", "NewImage": run_item(a_run())}}
     assert invoke("publish_changes", {"Records": [record]}) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
 
 
@@ -179,8 +179,8 @@ def test_sweep_looks_at_every_active_run(house: State, invoke: Invoke) -> None:
 
 def test_keep_journal_keeps_what_changed(house: State, invoke: Invoke) -> None:
     change = {"SequenceNumber": "1", "ApproximateCreationDateTime": 1767225600, "Keys": {"pk": {"S": "RUN#run-1"}}}
-    record = {"eventID": "e1", "dynamodb": {**change, "NewImage": _run_item(a_run())}}
+    record = {"eventID": "e1", "dynamodb": {**change, "NewImage": run_item(a_run())}}
     key = invoke("keep_journal", {"Records": [record]})["key"]
     assert key == "journal/2026-01-01/00-00-00.000000-e1.jsonl.gz"
     (line,) = gzip.decompress(house.objects.get(key)).splitlines()
-    assert json.loads(line)["row"] == _run_item(a_run())
+    assert json.loads(line)["row"] == run_item(a_run())

@@ -13,7 +13,9 @@ from trainyard.model.event_name import EventName
 from trainyard.model.run import FacetState, LogsFacet, Run, RunState
 from trainyard.store import State
 from trainyard.store.bus import Bus, changes_in
-from trainyard.store.table import _check_item, _push_item, _run_item
+from trainyard.store.table.checks import check_item
+from trainyard.store.table.pushes import push_item
+from trainyard.store.table.runs import run_item
 
 
 def record(old: Any, new: Any, sequence: str = "1") -> dict[str, Any]:
@@ -26,7 +28,7 @@ def record(old: Any, new: Any, sequence: str = "1") -> dict[str, Any]:
 
 
 def names(old: Run | None, new: Run | None) -> list[EventName]:
-    images = [_run_item(run) if run else None for run in (old, new)]
+    images = [run_item(run) if run else None for run in (old, new)]
     return [change.name for change in changes_in([record(*images)])]
 
 
@@ -47,14 +49,14 @@ def test_each_change_says_one_thing() -> None:
 
 
 def test_a_push_speaks_when_it_arrives_and_not_again() -> None:
-    new = _push_item(a_push())
+    new = push_item(a_push())
     assert [change.name for change in changes_in([record(None, new)])] == [EventName.PUSH_RECEIVED]
-    assert changes_in([record(new, _push_item(a_push(checked_at=NOW)))]) == []
+    assert changes_in([record(new, push_item(a_push(checked_at=NOW)))]) == []
 
 
 def test_a_check_is_asked_once() -> None:
     check = Check(id="check-1", project="demo/lenet5", requested_by="demo", requested_at=NOW)
-    new = _check_item(check)
+    new = check_item(check)
     assert [change.name for change in changes_in([record(None, new)])] == [EventName.CHECK_REQUESTED]
     assert changes_in([record(new, new)]) == []
 
@@ -70,7 +72,7 @@ def test_events_arrive_on_the_bus_in_order(state: State) -> None:
     events.put_rule(Name="all", EventBusName="trainyard", EventPattern=json.dumps({"source": ["trainyard"]}))
     events.put_targets(Rule="all", EventBusName="trainyard", Targets=[{"Id": "q", "Arn": arn}])
     runs = [a_run(f"run-{number:02d}") for number in range(23)]
-    assert state.bus.send(changes_in([record(None, _run_item(run), str(n)) for n, run in enumerate(runs)])) is None
+    assert state.bus.send(changes_in([record(None, run_item(run), str(n)) for n, run in enumerate(runs)])) is None
     seen = []
     while messages := boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
@@ -93,5 +95,5 @@ def test_the_first_event_that_was_not_taken_is_named() -> None:
             return {"Entries": answer}
 
     bus = Bus("trainyard", Refusing())  # type: ignore[arg-type]
-    changes = changes_in([record(None, _run_item(a_run(f"run-{n}")), f"sequence-{n}") for n in range(15)])
+    changes = changes_in([record(None, run_item(a_run(f"run-{n}")), f"sequence-{n}") for n in range(15)])
     assert bus.send(changes) == "sequence-11"

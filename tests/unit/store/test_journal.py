@@ -9,7 +9,8 @@ from builders import a_run
 
 from trainyard.store import State, journal
 from trainyard.store.bus import changes_in
-from trainyard.store.table import PutBack, _run_item
+from trainyard.store.table import PutBack
+from trainyard.store.table.runs import run_item
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -32,7 +33,7 @@ def row(state: State) -> Any:
 
 
 def test_the_last_state_within_the_time_counts(state: State) -> None:
-    first, second = _run_item(a_run()), _run_item(a_run(version=2))
+    first, second = run_item(a_run()), run_item(a_run(version=2))
     journal.keep(state.objects, [record(1, first), record(2, second, first, minutes=30)])
     assert replay(state, minutes=10) == {PutBack.WRITTEN: 1}
     assert state.table.without_mark(row(state)) == first
@@ -41,20 +42,20 @@ def test_the_last_state_within_the_time_counts(state: State) -> None:
 
 
 def test_a_late_batch_is_found_although_it_is_named_by_its_first_record(state: State) -> None:
-    first, second = _run_item(a_run()), _run_item(a_run(version=2))
+    first, second = run_item(a_run()), run_item(a_run(version=2))
     journal.keep(state.objects, [record(1, first), record(2, second, first, minutes=23 * 60)])
     late = BEGIN + timedelta(hours=22)
     assert [entry.sequence for entry in journal.entries(state.objects, late, late + timedelta(hours=2))] == [2]
 
 
 def test_a_row_whose_time_ran_out_stays_away(state: State) -> None:
-    journal.keep(state.objects, [record(1, _run_item(a_run()) | {"expires": {"N": "1"}})])
+    journal.keep(state.objects, [record(1, run_item(a_run()) | {"expires": {"N": "1"}})])
     assert replay(state) == {PutBack.SAME: 1}
     assert row(state) is None
 
 
 def test_what_was_put_back_is_no_news_and_the_next_change_is(state: State) -> None:
-    item = _run_item(a_run())
+    item = run_item(a_run())
     journal.keep(state.objects, [record(1, item)])
     replay(state)
     assert changes_in([record(2, row(state))]) == []
@@ -64,7 +65,7 @@ def test_what_was_put_back_is_no_news_and_the_next_change_is(state: State) -> No
 
 
 def test_a_row_that_was_removed_and_made_anew_is_left_alone(state: State) -> None:
-    old, new = _run_item(a_run()), _run_item(a_run(version=7))
+    old, new = run_item(a_run()), run_item(a_run(version=7))
     journal.keep(state.objects, [record(1, old), record(2, None, old)])
     state.table._dynamodb.put_item(TableName=state.table.name, Item=new)
     assert replay(state) == {PutBack.NEWER: 1}

@@ -13,7 +13,8 @@ from trainyard.model.finding import FindingCount
 from trainyard.model.ref import Move
 from trainyard.model.run import EvaluationFacet, FacetState, Job, Run, RunState
 from trainyard.store import State
-from trainyard.store.table import AlreadyThereError, TooManyConflictsError, _run_item, row_of
+from trainyard.store.table import AlreadyThereError, TooManyConflictsError, row_of
+from trainyard.store.table.runs import run_item
 
 
 def admit(run: Run) -> Run:
@@ -156,5 +157,5 @@ def test_repositories_by_owner(state: State) -> None:
 
 def test_a_stream_image_is_the_row() -> None:
     run = a_run()
-    assert row_of(_run_item(run)) == run
+    assert row_of(run_item(run)) == run
     assert row_of(None) is None
