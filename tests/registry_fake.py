@@ -5,6 +5,7 @@ It keeps the specification where it matters to whoever pulls: challenges, media 
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -33,6 +34,10 @@ def digest_of(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
 def layer(files: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
     """A compressed layer of these files and, spelled out, of whatever else a layer may hold."""
     raw = io.BytesIO()
@@ -57,6 +62,10 @@ class FakeRegistry:
     """Contents lie at another address, as with every registry of a cloud."""
     private: set[str] = field(default_factory=set)
     """Repositories that a token for everybody does not open."""
+    login: tuple[str, str] | None = None
+    """User and password that open the private ones."""
+    basic: bool = False
+    """It wants user and password themselves, and gives out no tokens."""
     fails: list[int] = field(default_factory=list)
     """Statuses of the next answers."""
     realm: str = ""
@@ -127,7 +136,7 @@ class FakeRegistry:
         if headers.get("x-amz-target", "").startswith("AmazonEC2ContainerRegistry"):
             return self._ecr(headers["x-amz-target"].rpartition(".")[2], json.loads(body))
         if parts.path == "/token":
-            return self._give_token(parse_qs(parts.query))
+            return self._give_token(parse_qs(parts.query), headers)
         if parts.path.startswith("/elsewhere/"):
             # Storage of a cloud refuses whoever brings two ways of signing in.
             if "authorization" in headers or "signature=good" not in parts.query:
@@ -142,11 +151,16 @@ class FakeRegistry:
         self, name: str, kind: str, reference: str, headers: dict[str, str]
     ) -> tuple[int, dict[str, str], bytes]:
         scope = f"repository:{name}:pull"
+        if self.basic and not self._is_login(headers):
+            return 401, {"WWW-Authenticate": 'Basic realm="registry.test"'}, self._unauthorized(headers)
         token = headers.get("authorization", "").removeprefix("Bearer ")
-        if self.wants_token and (self._tokens.get(token) != scope or name in self.private):
+        opened = {scope} if name not in self.private else set()
+        if self.login:
+            opened.add(f"{scope} as {self.login[0]}")
+        if not self.basic and self.wants_token and self._tokens.get(token) not in opened:
             realm = self.realm or f"http://{self.host}/token?via=test"
             told = f'Bearer realm="{realm}",service="registry.test",scope="{scope}"'
-            return 401, {"WWW-Authenticate": told}, b'{"errors":[{"code":"UNAUTHORIZED"}]}'
+            return 401, {"WWW-Authenticate": told}, self._unauthorized(headers)
         digest = self.tags.get((name, reference), reference)
         if digest not in self.contents:
             return 404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'
@@ -158,11 +172,21 @@ class FakeRegistry:
             return 404, {}, b"no such representation"
         return 200, {"Content-Type": self.kinds[digest], "Docker-Content-Digest": digest}, self.contents[digest]
 
-    def _give_token(self, asked: dict[str, list[str]]) -> tuple[int, dict[str, str], bytes]:
+    def _unauthorized(self, headers: dict[str, str]) -> bytes:
+        """It repeats what it was sent, as some do."""
+        return json.dumps({"errors": [{"code": "UNAUTHORIZED", "detail": headers.get("authorization")}]}).encode()
+
+    def _is_login(self, headers: dict[str, str]) -> bool:
+        return self.login is not None and headers.get("authorization") == basic(*self.login)
+
+    def _give_token(self, asked: dict[str, list[str]], headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         if asked.get("service") != ["registry.test"] or asked.get("via") != ["test"]:
             return 400, {}, b"no such service"
+        if "authorization" in headers and not self._is_login(headers):
+            return 401, {}, self._unauthorized(headers)
         token = secrets.token_hex(8)
-        self._tokens[token] = asked["scope"][0]
+        by = f" as {self.login[0]}" if self.login and "authorization" in headers else ""
+        self._tokens[token] = asked["scope"][0] + by
         return 200, {}, json.dumps({"token": token, "expires_in": 300}).encode()
 
     def _ecr(self, call: str, asked: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:

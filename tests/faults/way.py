@@ -89,8 +89,8 @@ def scenes(token: str) -> list[Scene]:
         lambda world: world.job("STARTING"),
         lambda world: world.job("RUNNING"),
         _train,
-        lambda _: _asked(token, "POST", f"/v1/projects/{PROJECT}/runs", _request()),
-        lambda world: _asked(token, "POST", f"/v1/runs/{_newest(world).id}/stop", None),
+        lambda _: asked(token, "POST", f"/v1/projects/{PROJECT}/runs", _request()),
+        lambda world: asked(token, "POST", f"/v1/runs/{_newest(world).id}/stop", None),
         lambda world: world.job("FAILED"),
         lambda _: _lfs(token),
         check,
@@ -142,7 +142,7 @@ def _request() -> dict[str, Any]:
     return {"name": "again", "spec": _SPEC, "idempotency_key": "once"}
 
 
-def _asked(token: str, method: str, path: str, body: Any) -> Step:
+def asked(token: str, method: str, path: str, body: Any) -> Step:
     return Step("api", http_event(method, path, body, authorization=f"Bearer {token}"))
 
 

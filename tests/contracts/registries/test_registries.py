@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 import boto3
 import pytest
 from registry_fake import ACCOUNT, FakeRegistry, digest_of, layer, registry_fake
 
-from trainyard.hosts.contract import HostUnavailableError
+from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
 from trainyard.model.errors import InvalidInput
+from trainyard.model.registry_login import RegistryCredentials
 from trainyard.model.settings import Settings
-from trainyard.registries.contract import OCI_INDEX, ImageMissingError, Registry
+from trainyard.registries.contract import OCI_INDEX, ImageMissingError, LoginRefusedError, Registry
 from trainyard.registries.ecr import EcrHost, EcrRegistry, ecr_host
 from trainyard.registries.oci import OciRegistry
 from trainyard.registries.registry import registry
@@ -125,6 +128,105 @@ def test_the_token_goes_to_the_registry_alone(fake: FakeRegistry) -> None:
     told = {path.partition("?")[0]: headers.get("authorization", "") for _, path, headers in fake.received}
     assert told[f"/v2/team/train/blobs/{digest_of(LAYER)}"].startswith("Bearer ")
     assert told[f"/elsewhere/{digest_of(LAYER)}"] == told["/token"] == ""
+
+
+LOGIN = RegistryCredentials(username="robot", password="pass:word of theirs")
+
+
+@pytest.fixture
+def private(fake: FakeRegistry) -> FakeRegistry:
+    """One whose image is for its owner alone."""
+    fake.push("team/secret", "v1", [LAYER])
+    fake.private.add("team/secret")
+    fake.login = (LOGIN.username, LOGIN.password)
+    return fake
+
+
+@pytest.mark.parametrize("basic", [False, True])
+def test_a_private_image_with_user_and_password(private: FakeRegistry, basic: bool) -> None:
+    private.basic = basic
+    with pytest.raises(ImageMissingError):
+        OciRegistry(private.host).manifest("team/secret", "v1")
+    asked = OciRegistry(private.host, LOGIN)
+    assert asked.manifest("team/secret", "v1").kind == OCI_INDEX
+    private.received.clear()
+    with asked.blob("team/secret", digest_of(LAYER)) as content:
+        assert content.read(len(LAYER) + 1) == LAYER
+    told = {path.partition("?")[0]: headers.get("authorization", "") for _, path, headers in private.received}
+    # Where the content lies is somebody else's.
+    assert told[f"/elsewhere/{digest_of(LAYER)}"] == ""
+
+
+def test_the_registry_itself_is_shown_a_token_in_place_of_the_password(private: FakeRegistry) -> None:
+    OciRegistry(private.host, LOGIN).manifest("team/secret", "v1")
+    shown = [path.partition("?")[0] for _, path, headers in private.received if "Basic" in str(headers)]
+    assert shown == ["/token"]
+
+
+@pytest.mark.parametrize("basic", [False, True])
+def test_a_wrong_password_is_repeated_nowhere(private: FakeRegistry, basic: bool) -> None:
+    private.basic, private.login = basic, ("robot", "another")
+    with pytest.raises(LoginRefusedError) as refused:
+        OciRegistry(private.host, LOGIN).manifest("team/secret", "v1")
+    with pytest.raises(LoginRefusedError) as of_content, OciRegistry(private.host, LOGIN).blob("team/secret", "x"):
+        pass
+    for error in (refused, of_content):
+        said = str(error.value) + repr(error.value)
+        assert not any(one in said for one in (LOGIN.password, b64encode(b"robot:" + LOGIN.password.encode()).decode()))
+    assert LOGIN.password not in repr(LOGIN)
+
+
+@pytest.mark.parametrize("same", ["localhost", "127.0.0.1:1"])
+def test_the_password_goes_to_no_other_host(private: FakeRegistry, same: str) -> None:
+    port = private.host.partition(":")[2]
+    other = f"localhost:{port}" if same == "localhost" else same
+    private.realm = f"http://{other}/token?via=test"
+    private.received.clear()
+    with pytest.raises(InvalidInput, match="token_host"):
+        OciRegistry(private.host, LOGIN).manifest("team/secret", "v1")
+    assert [path for _, path, _ in private.received] == ["/v2/team/secret/manifests/v1"]
+    if same == "localhost":
+        named = LOGIN.model_copy(update={"token_host": other})
+        assert OciRegistry(private.host, named).manifest("team/secret", "v1").kind == OCI_INDEX
+
+
+@pytest.mark.parametrize(
+    ("registry", "realm", "goes"),
+    [
+        ("docker.io", "https://auth.docker.io/token", True),
+        ("docker.io", "https://docker.io.attacker.invalid/token", False),
+        ("docker.io", "http://auth.docker.io/token", False),
+        ("registry.gitlab.com", "https://gitlab.com/jwt/auth", True),
+        ("ghcr.io", "https://ghcr.io/token", True),
+        ("ghcr.io", "https://GHCR.io:443/token", True),
+        ("ghcr.io", "https://ghcr.io@attacker.invalid/token", False),
+        ("ghcr.io", "https://ghcr.io:8443/token", False),
+        ("ghcr.io", "//ghcr.io/token", False),
+        ("ghcr.io", "https://auth.docker.io/token", False),
+    ],
+)
+def test_which_hosts_may_give_out_tokens_for_a_password(
+    registry: str, realm: str, goes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def token(url: str, headers: dict[str, str], query: str) -> dict[str, str]:
+        shown.append(url)
+        return {"token": "t"}
+
+    challenge = {"www-authenticate": f'Bearer realm="{realm}",service="s"'}
+    monkeypatch.setattr("trainyard.registries.oci.get_json", token)
+    monkeypatch.setattr("trainyard.registries.oci._get", _refusing(challenge))
+    with pytest.raises(LoginRefusedError if goes else InvalidInput):
+        OciRegistry(registry, LOGIN).manifest("team/secret", "v1")
+    assert bool(shown) is goes
+
+
+def _refusing(headers: dict[str, str]) -> Callable[..., NoReturn]:
+    def refuse(*_: object) -> NoReturn:
+        raise HostRefusedError("registry", 401, "", headers)
+
+    return refuse
 
 
 @pytest.mark.parametrize("address", ["http://169.254.169.254/token", "https://10.0.0.1/", "file:///etc/passwd", "x"])

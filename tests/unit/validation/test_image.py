@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from builders import a_push, a_ref, a_repository, a_run, a_spec
+from builders import NOW, a_push, a_ref, a_repository, a_run, a_spec
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -16,13 +16,16 @@ from unit.validation.git_rig import GitServer
 
 from trainyard.hosts.contract import HostUnavailableError
 from trainyard.model.image import PinnedImage
+from trainyard.model.registry_login import RegistryCredentials, RegistryLogin
 from trainyard.model.request import RunRequest
 from trainyard.model.run import Origin, RunState
 from trainyard.model.settings import settings
 from trainyard.registries.contract import OCI_INDEX, OCI_MANIFEST, ImageMissingError, Manifest, Readable, Registry
+from trainyard.registries.registry import registry
 from trainyard.store import State, layout
+from trainyard.store.registry_logins import keep_registry_credentials
 from trainyard.validation.images import faults
-from trainyard.validation.images.pinning import ImagePinner, ImagePinning
+from trainyard.validation.images.pinning import ImagePinner, ImagePinning, registries_for
 from trainyard.validation.push import validate_push
 from trainyard.validation.request import validate_run
 from trainyard.validation.snapshot import MemorySnapshot
@@ -44,7 +47,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRegistry]:
 
 
 def pinned(image: str, **changes: Any) -> ImagePinning:
-    return ImagePinner().pin(
+    return ImagePinner(registry).pin(
         RunView.of_request(SNAPSHOT, "lenet5", a_spec(framework="", image=image, output=False, **changes))
     )
 
@@ -78,7 +81,7 @@ def test_a_tag_becomes_a_digest_and_layers(fake: FakeRegistry, indexed: bool) ->
 
 def test_without_an_image_nobody_is_asked(fake: FakeRegistry) -> None:
     view = RunView.of_request(SNAPSHOT, "lenet5", a_spec())
-    assert ImagePinner().pin(view) == ImagePinning(a_spec())
+    assert ImagePinner(registry).pin(view) == ImagePinning(a_spec())
     assert fake.received == []
 
 
@@ -107,7 +110,7 @@ def test_a_registry_that_leads_into_a_house(fake: FakeRegistry) -> None:
     fake.push("team/train", "v1", LAYERS)
     fake.realm = "https://169.254.169.254/token"
     rule, message, _ = refused(f"{fake.host}/team/train:v1")
-    assert (rule, "not public" in message) == ("image-missing", True)
+    assert (rule, "do not go" in message) == ("image-missing", True)
 
 
 @pytest.mark.parametrize("indexed", [True, False])
@@ -249,6 +252,55 @@ def test_the_runs_of_a_push_ask_once_for_their_image(state: State, git_server: G
     asked = [path.rpartition("/")[2] for _, path, headers in fake.received if "/manifests/v" in path]
     # Each a second time with the token that the registry wants.
     assert asked == ["v1", "v1", "v2", "v2"]
+
+
+PASSWORD = "p4ss word"
+
+
+def keep_login(state: State, fake: FakeRegistry, **changes: str) -> None:
+    login = RegistryLogin(registry=fake.host, username="robot", created_by="demo", created_at=NOW)
+    state.table.create_repository(a_repository("demo/lenet5", registries=[login]))
+    credentials = RegistryCredentials(**{"username": "robot", "password": PASSWORD, **changes})
+    keep_registry_credentials(state.secrets, "demo/lenet5", fake.host, credentials)
+
+
+def as_project(state: State, project: str, image: str) -> ImagePinning:
+    view = RunView.of_request(SNAPSHOT, "lenet5", a_spec(framework="", image=image, output=False))
+    return ImagePinner(registries_for(state, project)).pin(view)
+
+
+@pytest.mark.parametrize("basic", [False, True])
+def test_a_project_s_login_opens_its_private_images(state: State, fake: FakeRegistry, basic: bool) -> None:
+    digest = fake.push("team/secret", "v1", LAYERS)
+    fake.private.add("team/secret")
+    fake.login, fake.basic = ("robot", PASSWORD), basic
+    keep_login(state, fake)
+    state.table.create_repository(a_repository("eve/other"))
+    image = f"{fake.host}/team/secret:v1"
+    assert as_project(state, "demo/lenet5", image).spec.image == f"{image}@{digest}"
+    for other in ("eve/other", "nobody/none"):
+        (finding,) = as_project(state, other, image).findings
+        assert (finding.rule, "registries add" in finding.fix.en) == ("image-missing", True)
+
+
+@pytest.mark.parametrize("basic", [False, True])
+def test_a_login_that_opens_nothing(state: State, fake: FakeRegistry, basic: bool) -> None:
+    fake.push("team/secret", "v1", LAYERS)
+    fake.private.add("team/secret")
+    fake.login, fake.basic = ("robot", "another"), basic
+    keep_login(state, fake)
+    (finding,) = as_project(state, "demo/lenet5", f"{fake.host}/team/secret:v1").findings
+    assert (finding.rule, "does not open" in finding.message.en) == ("image-missing", True)
+    assert PASSWORD not in finding.model_dump_json()
+
+
+def test_a_registry_that_wants_the_password_sent_elsewhere(state: State, fake: FakeRegistry) -> None:
+    fake.push("team/secret", "v1", LAYERS)
+    fake.realm = f"http://localhost:{fake.host.partition(':')[2]}/token?via=test"
+    keep_login(state, fake)
+    (finding,) = as_project(state, "demo/lenet5", f"{fake.host}/team/secret:v1").findings
+    assert "token_host" in finding.message.en
+    assert [path for _, path, _ in fake.received] == ["/v2/team/secret/manifests/v1"]
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,10 @@ Send = Callable[..., Reply]
 def web_state(state: State, monkeypatch: pytest.MonkeyPatch) -> State:
     monkeypatch.setattr(app, "state", lambda: state)
     monkeypatch.setattr(hooks, "state", lambda: state)
-    own = Settings(git_base_url="http://127.0.0.1:3000")
-    for room in ("intake.repositories", "web.routes.evaluation"):
+    own = Settings(
+        git_base_url="http://127.0.0.1:3000", allowed_image_registries=["ghcr.io/team", "registry.example:5000"]
+    )
+    for room in ("intake.repositories", "intake.registry_logins", "web.routes.evaluation"):
         monkeypatch.setattr(f"trainyard.{room}.settings", lambda: own)
     return state
 

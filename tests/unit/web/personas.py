@@ -16,6 +16,7 @@ from trainyard.logs.run import index_logs
 from trainyard.model.evaluation import RepeatedEvaluation
 from trainyard.model.money import Approval
 from trainyard.model.notification import Channel, Notification
+from trainyard.model.registry_login import RegistryLogin
 from trainyard.model.repository import Scope, Visibility
 from trainyard.model.request import RunRequest
 from trainyard.model.run import RunState
@@ -84,6 +85,7 @@ def build(state: State) -> House:
                 visibility=visibility,
                 members=["bob", "carol"],
                 notifications=notifications,
+                registries=[RegistryLogin(registry="ghcr.io", username="x", created_by="ada", created_at=REPORT_AT)],
                 clone_url=f"https://github.com/{name}.git",
                 description="secret-description",
             )

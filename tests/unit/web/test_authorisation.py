@@ -81,6 +81,9 @@ RULES = {
     "POST /v1/projects/{owner}/{name}/notifications": Said(COMMAND, {"target": "https://hook.invalid/y"}),
     "POST /v1/projects/{owner}/{name}/notifications/{notification}/test": Said(COMMAND),
     "DELETE /v1/projects/{owner}/{name}/notifications/{notification}": Said(COMMAND),
+    "GET /v1/projects/{owner}/{name}/registries": Said(COMMAND),
+    "PUT /v1/projects/{owner}/{name}/registries/{registry}": Said(COMMAND, {"username": "robot", "password": "x"}),
+    "DELETE /v1/projects/{owner}/{name}/registries/{registry}": Said(COMMAND),
     "PUT /v1/projects/{owner}/{name}/budget": Said(OWN, {"per_month_usd": 5}),
     "GET /v1/repositories/{owner}/{name}/storage": Said(OWN),
     "POST /v1/repositories/{owner}/{name}/storage/inspect": Said(OWN),
@@ -96,6 +99,7 @@ RULES = {
     "POST /v1/runs/{run}/evaluations": Said(COMMAND_SEEN, {"require": {"loss": "< 1"}}),
     "GET /v1/runs/{run}/evaluations/{number}": Said(READ),
     "POST /v1/runs/{run}/credentials": Said(THE_JOB, run="going"),
+    "POST /v1/runs/{run}/registry-login": Said(THE_JOB, run="going"),
     "GET /v1/runs/{run}/search": Said(READ, query="text=loss"),
     "GET /v1/runs/{run}/children": Said(READ),
     "GET /v1/runs/{run}/nodes": Said(READ),
@@ -123,13 +127,17 @@ def said(route: Route) -> str:
 @pytest.fixture(scope="module")
 def house(kept_session: Any, kept_client: Any) -> Iterator[House]:
     """One for all routes: who is refused leaves it as it is, and who is let in is followed by somebody who tidies up."""
-    own = Settings(git_base_url="http://127.0.0.1:3000", run_role="arn:aws:iam::123456789012:role/run")
+    own = Settings(
+        git_base_url="http://127.0.0.1:3000",
+        run_role="arn:aws:iam::123456789012:role/run",
+        allowed_image_registries=["ghcr.io"],
+    )
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("boto3.DEFAULT_SESSION", kept_session)
         patch.setattr(clients, "client", kept_client)
         state = fresh_state()
         patch.setattr(app, "state", lambda: state)
-        for room in ("intake.repositories", "web.routes.evaluation", "web.routes.jobs"):
+        for room in ("intake.repositories", "intake.registry_logins", "web.routes.evaluation", "web.routes.jobs"):
             patch.setattr(f"trainyard.{room}.settings", lambda: own)
         patch.setattr("trainyard.hosts.requests.time.sleep", lambda _: None)
         yield build(state)
@@ -161,6 +169,7 @@ def ask(house: House, route: Route, known: Said, persona: str) -> Reply:
     owner, _, name = (f"{project}-bare" if known.bare else project).partition("/")
     places = {
         "owner": owner, "name": name, "run": house.runs(persona)[known.run], "user": "carol", "notification": "n1",
+        "registry": "ghcr.io",
         "event": "run.finished", "rule": house.a_rule, "key": house.a_key, "number": "1",
         "token": house.token_ids.get(persona, "x"),
     }  # fmt: skip

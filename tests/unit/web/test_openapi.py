@@ -19,6 +19,7 @@ WITHOUT_BODY = {
     "/v1/runs/{run}/approve",
     "/v1/runs/{run}/stop",
     "/v1/runs/{run}/credentials",
+    "/v1/runs/{run}/registry-login",
     "/v1/projects/{owner}/{name}/webhook-secret",
     "/v1/repositories/{owner}/{name}/members/{user}",
     "/v1/repositories/{owner}/{name}/storage/inspect",

@@ -53,6 +53,9 @@ class Client:
         data = json.dumps(body if body is not None else {}).encode()
         return self._send("POST", path, data, {"Content-Type": "application/json", **(headers or {})})
 
+    def put(self, path: str, body: object) -> Any:
+        return self._send("PUT", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
     def post_form(self, path: str, fields: Mapping[str, str]) -> Any:
         data = urllib.parse.urlencode(fields).encode()
         return self._send("POST", path, data, {"Content-Type": "application/x-www-form-urlencoded"})

@@ -19,6 +19,7 @@ from trainyard.model.repository import FULL_NAME, AccessToken, Repository, Scope
 from trainyard.model.text import Text
 from trainyard.store import State, layout
 from trainyard.store.access import token_digest
+from trainyard.store.registry_logins import registry_login_name
 from trainyard.store.secrets import host_token_name, notification_secret_name, webhook_secret_name
 from trainyard.store.table import Page
 
@@ -173,6 +174,8 @@ def _forget_secrets(state: State, repository: Repository) -> None:
     state.secrets.delete(webhook_secret_name(name))
     for one in repository.notifications:
         state.secrets.delete(notification_secret_name(name, one.id))
+    for login in repository.registries:
+        state.secrets.delete(registry_login_name(name, login.registry))
 
 
 def _rows(page_at: Callable[[str | None], Page[Row]]) -> Iterator[Row]:

@@ -46,7 +46,7 @@ class ImageReference:
             raise ValueError("write an image's digest as @sha256: and 64 hexadecimal digits")
         registry, slash, rest = name.partition("/")
         repository, colon, tag = rest.partition(":")
-        if not slash or not _is_registry(registry):
+        if not slash or not is_registry(registry):
             raise ValueError("write an image with its registry, such as docker.io/library/python:3.12")
         if not _REPOSITORY.fullmatch(repository) or len(registry) + 1 + len(repository) > _MAX_NAME:
             raise ValueError("an image's repository is small letters, digits and . _ - between slashes")
@@ -69,7 +69,7 @@ class ImageReference:
         return self.name + tag + (f"@{self.digest}" if self.digest else "")
 
 
-def _is_registry(text: str) -> bool:
+def is_registry(text: str) -> bool:
     """Docker's rule for what is a registry and not the first part of a name on Docker Hub."""
     found = _REGISTRY.fullmatch(text)
     if found is None or (found["port"] and not 0 < int(found["port"]) < 65536):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from trainyard.model.budget import Budget
 from trainyard.model.notification import Notification
+from trainyard.model.registry_login import RegistryLogin
 
 FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}/[A-Za-z0-9][A-Za-z0-9._-]{0,98}")
 FullName = Annotated[str, StringConstraints(pattern=rf"^{FULL_NAME.pattern}$", max_length=160)]
@@ -63,6 +64,8 @@ class Repository(BaseModel):
     """What a project's runs may cost without anybody's approval."""
     notifications: list[Notification] = []
     """Who is told of a project's runs."""
+    registries: list[RegistryLogin] = []
+    """How a project's runs pull private images."""
     created_at: datetime
     removed_at: datetime | None = None
     """When its owner removed it; the row goes last, when nothing else is left."""

@@ -27,6 +27,10 @@ class ImageMissingError(Exception):
     """There is no such image, or not for us: registries often tell these two in the same words."""
 
 
+class LoginRefusedError(ImageMissingError):
+    """The registry does not take the user and password that we have for it."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     digest: str

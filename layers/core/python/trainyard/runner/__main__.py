@@ -21,7 +21,7 @@ def main() -> int:
     try:
         job = Job.from_environment(os.environ)
         session = session_of(job)
-        return run_attempt(objects_of(job, session), job, stop, os.environ, registries_of(session))
+        return run_attempt(objects_of(job, session), job, stop, os.environ, registries_of(job, session))
     except Exception:  # noqa: BLE001 - nothing can be stored: the container's own log is all that is left
         traceback.print_exc()
         return EXIT_SETUP_FAILED

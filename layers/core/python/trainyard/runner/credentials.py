@@ -10,6 +10,8 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from trainyard.clients import make_client
+from trainyard.model.registry_login import RegistryCredentials
+from trainyard.registries.contract import Registry
 from trainyard.registries.registry import registry
 from trainyard.runner.image import Registries
 from trainyard.runner.job import Job
@@ -53,31 +55,42 @@ def objects_of(job: Job, session: Session | None) -> Objects:
     return Objects(job.bucket, make_client("s3", session=session) if session else None)
 
 
-def registries_of(session: Session | None) -> Registries:
-    """The registries as this job may use them."""
-    return lambda host: registry(host, session)
+def registries_of(job: Job, session: Session | None) -> Registries:
+    """The registries as this job may use them. Its project's password is asked for only where an image is fetched."""
+
+    def open_registry(host: str) -> Registry:
+        given = _post(job, "registry-login")["login"] if job.token else None
+        return registry(host, session, RegistryCredentials.model_validate(given) if given else None)
+
+    return open_registry
 
 
 def _ask(job: Job) -> dict[str, str]:
     """Credentials as botocore names their parts."""
-    request = urllib.request.Request(  # noqa: S310 - the operator's own address
-        f"{job.api}/v1/runs/{job.run_id}/credentials", method="POST", headers={"authorization": f"Bearer {job.token}"}
-    )
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-                given = json.load(answer)
-            break
-        except (OSError, ValueError) as error:  # ValueError: cut off on the way
-            if not tries_left or getattr(error, "code", None) in _FINAL:
-                raise
-            time.sleep(_pause(_TRIES - tries_left))
+    given = _post(job, "credentials")
     return {
         "access_key": given["access_key_id"],
         "secret_key": given["secret_access_key"],
         "token": given["session_token"],
         "expiry_time": given["expires_at"],
     }
+
+
+def _post(job: Job, place: str) -> dict[str, Any]:
+    """What the API gives to the job with this token."""
+    request = urllib.request.Request(  # noqa: S310 - the operator's own address
+        f"{job.api}/v1/runs/{job.run_id}/{place}", method="POST", headers={"authorization": f"Bearer {job.token}"}
+    )
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+                given: dict[str, Any] = json.load(answer)
+                return given
+        except (OSError, ValueError) as error:  # ValueError: cut off on the way
+            if not tries_left or getattr(error, "code", None) in _FINAL:
+                raise
+            time.sleep(_pause(_TRIES - tries_left))
+    raise AssertionError
 
 
 def _pause(tries: int) -> float:

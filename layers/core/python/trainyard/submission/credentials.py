@@ -17,12 +17,14 @@ from pydantic import BaseModel, ConfigDict
 
 from trainyard.model.errors import Conflict, Unauthenticated
 from trainyard.model.image import ImageReference
+from trainyard.model.registry_login import RegistryCredentials
 from trainyard.model.request import InputFile, RunRequest
 from trainyard.model.run import Run
 from trainyard.model.text import Text
 from trainyard.registries.ecr import ecr_host
 from trainyard.store import State, layout
 from trainyard.store.access import token_digest
+from trainyard.store.registry_logins import registry_credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
@@ -49,6 +51,14 @@ class JobCredentials(BaseModel):
     expires_at: datetime
 
 
+class JobRegistryLogin(BaseModel):
+    """How the job signs in where its image lies; null: as everybody does."""
+
+    model_config = ConfigDict(frozen=True)
+
+    login: RegistryCredentials | None
+
+
 def new_job_token() -> tuple[str, str]:
     """A secret for one job, and what is stored of it."""
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
@@ -62,10 +72,7 @@ def issue_credentials(
 
     `role`: ARN of the role for runs. Unauthenticated if the token is not one of that run's, or it has ended.
     """
-    run = state.table.run(run_id)
-    if run is None or run.state.is_final or not _is_job_of(run, authorization):
-        raise Unauthenticated(_WRONG)
-    request = RunRequest.model_validate_json(state.objects.get(layout.request_key(run_id)))
+    _, request = _of_job(state, run_id, authorization)
     if sts is None:
         from trainyard.clients import client
 
@@ -83,6 +90,24 @@ def issue_credentials(
         session_token=answer["SessionToken"],
         expires_at=answer["Expiration"],
     )
+
+
+def registry_login(state: State, run_id: str, authorization: str | None) -> JobRegistryLogin:
+    """What the job whose token is in the header needs to pull its run's image. Errors of `issue_credentials`."""
+    run, request = _of_job(state, run_id, authorization)
+    if request.image is None:
+        return JobRegistryLogin(login=None)
+    registry = ImageReference.parse(request.image.reference).registry
+    project = state.table.repository(run.project)
+    return JobRegistryLogin(login=registry_credentials(state.secrets, project, registry))
+
+
+def _of_job(state: State, run_id: str, authorization: str | None) -> tuple[Run, RunRequest]:
+    """The run, where the token is that of its job and it has not ended; else Unauthenticated."""
+    run = state.table.run(run_id)
+    if run is None or run.state.is_final or not _is_job_of(run, authorization):
+        raise Unauthenticated(_WRONG)
+    return run, RunRequest.model_validate_json(state.objects.get(layout.request_key(run_id)))
 
 
 def session_policy(request: RunRequest, bucket: str) -> str:

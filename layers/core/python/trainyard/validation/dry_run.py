@@ -51,4 +51,4 @@ def _answer(state: State, check: Check) -> CheckAnswer:
 
 
 def _findings(state: State, check: Check, spec: RunSpec, fetched: Fetched) -> list[Finding]:
-    return check_request(state, fetched.snapshot, check.name, spec, spec, check.requested_by).findings
+    return check_request(state, fetched.snapshot, check.project, check.name, spec, spec, check.requested_by).findings

@@ -18,7 +18,7 @@ from trainyard.validation.checkout import Fetched, Unavailable, fetched_reposito
 from trainyard.validation.decision import Decision, Price, price_of, store_decision
 from trainyard.validation.engine import CheckedCommit, check_commit, check_run
 from trainyard.validation.fetch import fetch_history
-from trainyard.validation.images.pinning import ImagePinner
+from trainyard.validation.images.pinning import ImagePinner, registries_for
 from trainyard.validation.inputs import pin_inputs
 from trainyard.validation.listing import store_listing
 from trainyard.validation.rules.fetching import CommitUnavailable
@@ -72,7 +72,7 @@ def _decide(
         decision = Decision(NAMELESS_RUN, [*checked.findings, _too_many(checked.run_file.path)])
         return [_record(state, push, repository, decision, None)]
     runs: list[Run] = []
-    pinner = ImagePinner()
+    pinner = ImagePinner(registries_for(state, repository.full_name))
     for name in names:
         if is_over():
             decision = Decision(

@@ -11,7 +11,7 @@ from trainyard.store import State
 from trainyard.validation.checkout import Fetched, Unavailable, fetched_repository
 from trainyard.validation.decision import Decision, price_of, store_decision
 from trainyard.validation.engine import check_repository, check_run
-from trainyard.validation.images.pinning import ImagePinner
+from trainyard.validation.images.pinning import ImagePinner, registries_for
 from trainyard.validation.inputs import as_pinned_before, pin_inputs
 from trainyard.validation.listing import store_listing
 from trainyard.validation.rules.fetching import CommitUnavailable
@@ -43,11 +43,13 @@ def validate_run(state: State, run_id: str) -> Run | None:
         return _decide(state, run, Decision(run.name, [unavailable.finding], run.spec), None)
 
 
-def check_request(state: State, snapshot: Snapshot, name: str, spec: RunSpec, asked: RunSpec, user: str) -> Decision:
+def check_request(
+    state: State, snapshot: Snapshot, project: str, name: str, spec: RunSpec, asked: RunSpec, user: str
+) -> Decision:
     """What is to be said of a run of `user` on that commit. `asked`: `spec` with the inputs that are to be pinned."""
     pinning = pin_inputs(state, RunView.of_request(snapshot, name, asked), user)
     view = RunView.of_request(snapshot, name, spec, pinning.inputs)
-    ground = ImagePinner().pin(view)
+    ground = ImagePinner(registries_for(state, project)).pin(view)
     findings = [*check_repository(snapshot), *check_run(view), *pinning.findings, *ground.findings]
     return Decision(name, findings, ground.spec, pinning.inputs, ground.image)
 
@@ -55,7 +57,7 @@ def check_request(state: State, snapshot: Snapshot, name: str, spec: RunSpec, as
 def _check(state: State, run: Run, spec: RunSpec, fetched: Fetched) -> Decision:
     store_listing(state, run.project, fetched.snapshot)
     asked = as_pinned_before(state, spec, run.rerun_of) if run.rerun_of else spec
-    return check_request(state, fetched.snapshot, run.name, spec, asked, run.requested_by)
+    return check_request(state, fetched.snapshot, run.project, run.name, spec, asked, run.requested_by)
 
 
 def _decide(state: State, run: Run, decision: Decision, fetched: Fetched | None) -> Run | None:

@@ -14,6 +14,7 @@ from trainyard.model.finding import Finding, Severity
 from trainyard.model.installation import missing
 from trainyard.model.metric import Parameter
 from trainyard.model.notification import Notification
+from trainyard.model.registry_login import RegistryLogin
 from trainyard.model.repository import AccessToken, Repository, Scope, UserName
 from trainyard.model.run import Run, RunState
 from trainyard.model.settings import settings
@@ -45,7 +46,7 @@ _NULL = "Null for whoever is neither the owner nor a member."
 RepositoryView = public(
     Repository,
     "Repository",
-    {"api_url", "removed_at", "notifications", *INSIDE},
+    {"api_url", "removed_at", "notifications", "registries", *INSIDE},
     members=(list[UserName] | None, Field(description=f"User names, without the owner's. {_NULL}")),
     budget=(Budget | None, Field(description=f"What a project's runs may cost without anybody's approval. {_NULL}")),
 )
@@ -93,7 +94,7 @@ def show_run(run: Run) -> dict[str, Any]:
 
 def show_repository(repository: Repository, token: AccessToken | None) -> dict[str, Any]:
     """A repository as the API shows it to this token's user, who may read it."""
-    document = repository.model_dump(mode="json", exclude={"api_url", "removed_at", "notifications"})
+    document = repository.model_dump(mode="json", exclude={"api_url", "removed_at", "notifications", "registries"})
     may_see = token is not None and (repository.may_write(token.user) or Scope.OPERATE in token.scopes)
     return document if may_see else {**document, **dict.fromkeys(INSIDE)}
 
@@ -231,6 +232,10 @@ class MadeNotification(Notification):
 
 class NotificationList(BaseModel):
     notifications: list[Notification]
+
+
+class RegistryLoginList(BaseModel):
+    registries: list[RegistryLogin]
 
 
 class TriedNotification(BaseModel):

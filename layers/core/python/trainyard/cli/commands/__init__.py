@@ -10,10 +10,25 @@ from trainyard.cli.commands import (
     logs,
     metrics,
     operator,
+    registries,
     repositories,
     runs,
     storage,
 )
 
-GROUPS = (check, runs, logs, metrics, compare, bundle, download, repositories, storage, installation, operator, ascend)
+GROUPS = (
+    check,
+    runs,
+    logs,
+    metrics,
+    compare,
+    bundle,
+    download,
+    repositories,
+    registries,
+    storage,
+    installation,
+    operator,
+    ascend,
+)
 """In the order in which `trainyard --help` lists them."""

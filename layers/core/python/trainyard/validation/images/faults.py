@@ -50,8 +50,24 @@ def missing(shown: str) -> ImageFault:
             zh=f"没有可从此处拉取的镜像 {shown}。",
         ),
         Text(
-            en="Check name and tag and push it. Anybody must be able to pull it, or it lies in this account's ECR.",
-            zh="请检查拼写和标签、推送镜像，并允许公开拉取（或存放在本账号的 ECR 中）。",
+            en="Check name and tag and push it. If it is private, keep a login for its registry with "
+            "`trainyard registries add`; of ECR the operator opens repositories.",
+            zh="请检查拼写和标签并推送镜像。如为私有镜像，请用 `trainyard registries add` 保存其仓库的登录信息；"
+            "ECR 仓库由管理员开放。",
+        ),
+    )
+
+
+def login_refused(reference: ImageReference) -> ImageFault:
+    return ImageFault(
+        "image-missing",
+        Text(
+            en=f"The login that the project keeps for {reference.registry} does not open {reference}.",
+            zh=f"项目保存的 {reference.registry} 登录信息无法访问 {reference}。",
+        ),
+        Text(
+            en="Keep another with `trainyard registries add`; its user must be allowed to pull the image.",
+            zh="请用 `trainyard registries add` 更新登录信息；其用户须有拉取该镜像的权限。",
         ),
     )
 
@@ -60,8 +76,8 @@ def leads_astray(shown: str, where: Text) -> ImageFault:
     return ImageFault(
         "image-missing",
         Text(
-            en=f"The registry of {shown} leads to an address that is not public. {where.en}",
-            zh=f"{shown} 的镜像仓库指向非公开地址。{where.zh}",
+            en=f"The registry of {shown} leads to where we do not go. {where.en}",
+            zh=f"{shown} 的镜像仓库指向不允许访问的地址。{where.zh}",
         ),
         Text(en="Use a registry that the internet reaches.", zh="请使用可从互联网访问的镜像仓库。"),
     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from trainyard.hosts.contract import HostUnavailableError
 from trainyard.model.errors import InvalidInput
 from trainyard.model.image import ImageLayer, ImageReference, PinnedImage
-from trainyard.registries.contract import INDEXES, ImageMissingError, Manifest, Registry
+from trainyard.registries.contract import INDEXES, ImageMissingError, LoginRefusedError, Manifest, Registry
 from trainyard.validation.images import faults
 from trainyard.validation.images.documents import LAYERS, Descriptor, ImageConfig, ImageManifest, Index, Platform
 
@@ -33,6 +33,8 @@ def look_up(reference: ImageReference, source: Registry) -> PinnedImage:
         own = source.manifest(reference.repository, _for_our_machines(top, shown)) if top.kind in INDEXES else top
         manifest = _read(ImageManifest, own.body, shown)
         config = _read(ImageConfig, _content(source, reference.repository, manifest.config, shown), shown)
+    except LoginRefusedError:
+        raise faults.login_refused(reference) from None
     except ImageMissingError:
         raise faults.missing(shown) from None
     except InvalidInput as refused:

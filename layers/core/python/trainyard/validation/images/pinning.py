@@ -11,6 +11,8 @@ from trainyard.model.settings import settings
 from trainyard.model.spec import RunSpec
 from trainyard.registries.contract import Registry
 from trainyard.registries.registry import registry
+from trainyard.store import State
+from trainyard.store.registry_logins import registry_credentials
 from trainyard.validation.images import faults
 from trainyard.validation.images.faults import ImageFault
 from trainyard.validation.images.lookup import look_up
@@ -18,6 +20,16 @@ from trainyard.validation.rules import rule
 from trainyard.validation.view import RunView
 
 Registries = Callable[[str], Registry]
+
+
+def registries_for(state: State, project: str) -> Registries:
+    """Every registry, as that project may read it."""
+
+    def open_registry(host: str) -> Registry:
+        credentials = registry_credentials(state.secrets, state.table.repository(project), host)
+        return registry(host, credentials=credentials)
+
+    return open_registry
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class ImagePinning:
 class ImagePinner:
     """Looks each image up once, so that all runs of a push stand on the same one, wherever a tag moves meanwhile."""
 
-    def __init__(self, registries: Registries = registry) -> None:
+    def __init__(self, registries: Registries) -> None:
         self._registries = registries
         self._known: dict[ImageReference, PinnedImage | ImageFault] = {}
 

@@ -33,9 +33,11 @@ class ImageMissing(NotedRule):
     id: ClassVar[str] = "image-missing"
     title = Text(en="Image that is not there", zh="镜像不存在")
     explanation = Text(
-        en="The tag or digest must exist, and anybody may pull it, or it lies in a private registry of this account's "
-        "ECR. What a tag stands for is looked up once: the run keeps that digest, wherever the tag moves.",
-        zh="标签或摘要必须存在，且可公开拉取，或位于本账号 ECR 的私有仓库。标签只解析一次：之后标签移动也不影响训练，"
+        en="The tag or digest must exist. Anybody may pull it, or the project keeps a login for its registry "
+        "(`trainyard registries add`), or it lies in ECR and the operator opened it. What a tag stands for is looked "
+        "up once: the run keeps that digest, wherever the tag moves.",
+        zh="标签或摘要必须存在，且可公开拉取，或项目保存了其仓库的登录信息（`trainyard registries add`），"
+        "或位于管理员已开放的 ECR 仓库。标签只解析一次：之后标签移动也不影响训练，"
         "训练始终使用当时的摘要。",
     )
     needs_platform = True

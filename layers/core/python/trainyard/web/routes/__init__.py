@@ -8,6 +8,7 @@ from trainyard.web.routes import (  # noqa: F401 - each registers its routes
     metrics,
     notifications,
     parts,
+    registries,
     repositories,
     results,
     rules,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainyard.model.settings import settings
-from trainyard.submission.credentials import JobCredentials, issue_credentials
+from trainyard.submission.credentials import JobCredentials, JobRegistryLogin, issue_credentials, registry_login
 from trainyard.web.messages import Answer
 from trainyard.web.routes.routing import Call, route
 
@@ -17,3 +17,10 @@ def credentials(call: Call) -> Answer:
     authorization = call.request.headers.get("authorization")
     issued = issue_credentials(call.state, call.place["run"], authorization, settings().run_role)
     return Answer(200, issued.model_dump(mode="json"), {"cache-control": "no-store"})
+
+
+@route("POST", "/v1/runs/{run}/registry-login", gives=JobRegistryLogin, for_jobs=True)
+def image_login(call: Call) -> Answer:
+    """User and password that the run's project keeps for the registry of the run's image, while the run lasts."""
+    given = registry_login(call.state, call.place["run"], call.request.headers.get("authorization"))
+    return Answer(200, given.model_dump(mode="json"), {"cache-control": "no-store"})
