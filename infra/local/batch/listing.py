@@ -8,6 +8,7 @@ from infra.local.batch.records import ON_AN_INSTANCE, Job, State, Wire, name_of,
 from infra.local.batch.refusal import Refusal
 
 MOST_DESCRIBED = 100
+_MOST_BY_STATUS = 1000
 _SUMMARISED = (
     "jobArn",
     "jobId",
@@ -51,7 +52,7 @@ def list_jobs(state: State, request: Wire) -> Wire:
         if belongs(job) and matches(job) and (before is None or job.seq < before)
     ]
     # The token is a job's number, not a count: jobs that come in meanwhile neither shift nor repeat a row.
-    page = rows[: paging.size(request)]
+    page = rows[: paging.size(request, paging.MOST_PER_PAGE if request.get("filters") else _MOST_BY_STATUS)]
     token = paging.token(page[-1].seq) if len(page) < len(rows) else {}
     return {"jobSummaryList": [_summary(job) for job in page], **token}
 

@@ -10,11 +10,11 @@ Row = TypeVar("Row")
 MOST_PER_PAGE = 100
 
 
-def size(request: dict[str, Any]) -> int:
-    """How many rows the caller wants: 1 to 100, 100 when it doesn't say."""
-    wanted = int(request.get("maxResults") or MOST_PER_PAGE)
-    if not 1 <= wanted <= MOST_PER_PAGE:
-        raise Refusal(f"maxResults must be between 1 and {MOST_PER_PAGE}")
+def size(request: dict[str, Any], most: int = MOST_PER_PAGE) -> int:
+    """How many rows the caller wants: 1 to `most`, as many when it doesn't say."""
+    wanted = int(request.get("maxResults") or most)
+    if not 1 <= wanted <= most:
+        raise Refusal(f"maxResults must be between 1 and {most}")
     return wanted
 
 

@@ -126,6 +126,28 @@ class TestAwsBatch(BackendContract):
         assert (standing.job, standing.run_id) == (job, "run-on")
         assert abs(standing.created_at.timestamp() - time.time()) < 60
 
+    def test_a_look_at_what_stands_is_one_call_for_a_quiet_queue_and_complete_for_a_busy_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with batch() as (_, made, client):
+            made.submit(self.request("run-over", "ok"))
+            jobs = {made.submit(self.request(f"run-{number}", "sleep")).id for number in range(5)}
+            asked: list[dict[str, Any]] = []
+            client.meta.events.register(
+                "before-parameter-build.batch.ListJobs", lambda params, **_: asked.append(params)
+            )
+            deadline = time.monotonic() + 10
+            while {standing.job.id for standing in made.standing_jobs()} != jobs:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            asked.clear()
+            list(made.standing_jobs())
+            assert len(asked) == 4  # queues
+            monkeypatch.setattr("infra.local.batch.paging.MOST_PER_PAGE", 2)
+            asked.clear()
+            assert {standing.job.id for standing in made.standing_jobs()} == jobs
+            assert len(asked) == 4 + 5
+
     def test_a_failing_script_is_not_retried(self) -> None:
         status = self.ended(self.made, self.made.submit(self.request("run-once", "fail", retries=3)))
         assert (status.attempt, status.end) == (1, JobEnd.SCRIPT)

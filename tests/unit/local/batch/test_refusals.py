@@ -119,7 +119,9 @@ def test_reading_and_ending(bench: Any) -> None:
     refused(bench.client.list_jobs)
     refused(bench.client.list_jobs, jobQueue="none")
     refused(bench.client.list_jobs, jobQueue="cpu", nextToken="made up")
-    refused(bench.client.list_jobs, jobQueue="cpu", maxResults=101)
+    refused(bench.client.list_jobs, jobQueue="cpu", maxResults=1001)
+    since = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
+    refused(bench.client.list_jobs, jobQueue="cpu", filters=since, maxResults=101)
     refused(bench.client.list_jobs, jobQueue="cpu", jobStatus="DONE")
     refused(bench.client.list_jobs, jobQueue="cpu", filters=[{"name": "COLOUR", "values": ["red"]}])
     refused(bench.client.terminate_job, jobId="none", reason="x")

@@ -76,6 +76,8 @@ _RETRIED_NODES = [
     {"onReason": "*", "action": "EXIT"},
 ]
 
+# Of a job, with ten attempts of thirty days and what it waits for each of them.
+_LONGEST_LIFE = timedelta(days=365)
 _STANDING = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -153,10 +155,22 @@ class AwsBatch(ComputeBackend):
 
     def standing_jobs(self) -> Iterator[StandingJob]:
         for arn in sorted(set(self._settings.job_queues.values())):
-            for status in _STANDING:
-                for entry in self._listed(jobQueue=arn, jobStatus=status):
-                    job = Job(backend=self.name, id=entry["jobId"], queue=arn)
-                    yield StandingJob(job, entry["jobName"], datetime.fromtimestamp(entry["createdAt"] / 1000, UTC))
+            for entry in self._standing(arn):
+                job = Job(backend=self.name, id=entry["jobId"], queue=arn)
+                yield StandingJob(job, entry["jobName"], datetime.fromtimestamp(entry["createdAt"] / 1000, UTC))
+
+    def _standing(self, arn: str) -> Iterator[Any]:
+        """One call tells of a quiet queue's jobs in every state, ended ones among them, which Batch keeps for a week.
+
+        Where those fill more than a page, each of the five other states is asked for by itself.
+        """
+        since = str(int((datetime.now(UTC) - _LONGEST_LIFE).timestamp() * 1000))
+        page = self._batch.list_jobs(jobQueue=arn, filters=[{"name": "AFTER_CREATED_AT", "values": [since]}])
+        if not page.get("nextToken"):
+            yield from (entry for entry in page["jobSummaryList"] if entry["status"] in _STANDING)
+            return
+        for status in _STANDING:
+            yield from self._listed(jobQueue=arn, jobStatus=status)
 
     def _listed(self, **arguments: Any) -> Iterator[Any]:
         while True:
