@@ -1,7 +1,7 @@
 """What happens to AWS and cannot be asked of it: `python -m infra.local.batch.faults ADDRESS reclaim JOB_ID`.
 
 `reclaim` takes the machine from under a running job, as spot machines are; `starve` and `feed` say whether AWS has any
-machine left for a compute environment.
+machine left for a compute environment; `block` is `starve` for a reason that Batch does not know.
 """
 
 import argparse
@@ -10,6 +10,8 @@ import sys
 import urllib.error
 import urllib.request
 from typing import Any
+
+from infra.local.batch.lifecycle import NO_CAPACITY, UNDETERMINED
 
 # What every request to the server must carry; nobody checks the signature.
 _SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=local", "Content-Type": "application/json"}
@@ -21,9 +23,9 @@ def reclaim(address: str, job_id: str) -> None:
     _send(address, "reclaim", {"job": job_id})
 
 
-def starve(address: str, environment: str, *, starved: bool = True) -> None:
-    """ValueError for an environment that the server does not know."""
-    _send(address, "starve", {"environment": environment, "starved": starved})
+def starve(address: str, environment: str, *, starved: bool = True, reason: str = NO_CAPACITY) -> None:
+    """ValueError for an environment that the server does not know. reason: what Batch says of it."""
+    _send(address, "starve", {"environment": environment, "starved": starved, "reason": reason})
 
 
 def _send(address: str, fault: str, body: dict[str, Any]) -> None:
@@ -39,14 +41,15 @@ def _send(address: str, fault: str, body: dict[str, Any]) -> None:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local.batch.faults", description=__doc__)
     parser.add_argument("address", help="of the Batch server, as `stack.json` says")
-    parser.add_argument("fault", choices=("reclaim", "starve", "feed"))
+    parser.add_argument("fault", choices=("reclaim", "starve", "block", "feed"))
     parser.add_argument("which", help="a job's id, or a compute environment's name or ARN")
     options = parser.parse_args(arguments)
     try:
         if options.fault == "reclaim":
             reclaim(options.address, options.which)
         else:
-            starve(options.address, options.which, starved=options.fault == "starve")
+            reason = UNDETERMINED if options.fault == "block" else NO_CAPACITY
+            starve(options.address, options.which, starved=options.fault != "feed", reason=reason)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

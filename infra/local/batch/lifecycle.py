@@ -33,6 +33,8 @@ NO_CAPACITY = (
     "[optimal]"
 )
 
+UNDETERMINED = "UNDETERMINED - Batch job is blocked, root cause is undetermined."
+
 
 def canceled_by_limit(cause: str) -> str:
     """The reason of a job that a queue's time limit ended."""

@@ -81,7 +81,8 @@ class Scheduler:
         self._running: dict[str, _Running] = {}
         self._deadlines: list[_Deadline] = []
         self._numbers = itertools.count()
-        self._starved: set[str] = set()
+        # Compute environments that get no machine, and what Batch says of that.
+        self._starved: dict[str, str] = {}
         self._stopping = False
         self._look_again = False
         self._thread = threading.Thread(target=self._run, name="batch-scheduler", daemon=True)
@@ -196,9 +197,12 @@ class Scheduler:
         if attempt is not None and attempt.why is None:
             self._interrupt(attempt, Outcome(lifecycle.host_lost(self._instance)))
 
-    def starve(self, environment_name: str, *, starved: bool) -> None:
-        """Whether AWS has no machine left for this environment. What runs on it goes on."""
-        (self._starved.add if starved else self._starved.discard)(environment_name)
+    def starve(self, environment_name: str, reason: str | None) -> None:
+        """AWS gives this environment no machine, for this `reason`; None: it does again. What runs on it goes on."""
+        if reason is None:
+            self._starved.pop(environment_name, None)
+        else:
+            self._starved[environment_name] = reason
         self.wake()
 
     def in_order(self, queue_name: str) -> list[Job]:
@@ -289,7 +293,7 @@ class Scheduler:
             if place is not None:
                 return job, place
             if names:
-                self._block(job, queue, lifecycle.NO_CAPACITY)
+                self._block(job, queue, self._starved[names[0]])
             return None
         return None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from infra.local.batch import events, launch, listing, scheduler, statefile, submission
+from infra.local.batch import events, launch, lifecycle, listing, scheduler, statefile, submission
 from infra.local.batch.logs import LogShipper
 from infra.local.batch.records import TERMINAL, Place, State, Wire
 from infra.local.batch.refusal import Refusal, Throttled
@@ -137,11 +137,14 @@ class BatchServer:
         with self._lock:
             self._scheduler.reclaim(self._state.job(job_id))
 
-    def starve(self, compute_environment: str, *, starved: bool = True) -> None:
-        """As if AWS had no machine for this environment: what runs goes on, nothing new starts. Refusal if unknown."""
+    def starve(self, compute_environment: str, *, starved: bool = True, reason: str = lifecycle.NO_CAPACITY) -> None:
+        """As if AWS had no machine for this environment: what runs goes on, nothing new starts. Refusal if unknown.
+
+        reason: what Batch says of that.
+        """
         with self._lock:
             name = self._state.compute_environment(compute_environment)["computeEnvironmentName"]
-            self._scheduler.starve(name, starved=starved)
+            self._scheduler.starve(name, reason if starved else None)
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait until every job has ended and every event is out; False when `timeout` seconds were not enough."""
@@ -193,7 +196,8 @@ class BatchServer:
             return {}
 
         def starve(request: Wire) -> Wire:
-            self.starve(str(request.get("environment")), starved=bool(request.get("starved", True)))
+            reason = str(request.get("reason") or lifecycle.NO_CAPACITY)
+            self.starve(str(request.get("environment")), starved=bool(request.get("starved", True)), reason=reason)
             return {}
 
         return {"reclaim": reclaim, "starve": starve}

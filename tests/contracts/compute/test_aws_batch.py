@@ -204,7 +204,7 @@ class TestWaiting:
         job = self.made.submit(request("run-starved"))
         status = self.wait_for(job, lambda status: bool(status.reason) or status.end is not None)
         if status.end is None:
-            assert "AWS has no free machine" in self.explained(status)
+            assert "AWS has no free" in self.explained(status)
         status = self.wait_for(job, lambda status: status.end is not None)
         assert (status.end, status.seconds) == (JobEnd.NO_CAPACITY, 0)
         blocked = next(event for event in self.events if event["detail-type"] == "Batch Job Queue Blocked")

@@ -202,11 +202,11 @@ class AwsBatch(ComputeBackend):
         return [status_of(one) for page in pages for one in self._batch.describe_jobs(jobs=page)["jobs"]]
 
     def explain(self, status: JobStatus) -> Text | None:
-        if status.phase is not JobPhase.QUEUED or status.reason:
+        if status.phase is not JobPhase.QUEUED or status.blocked:
             return status.waiting
         front = self._front(status.job.queue)
-        # Of an array job the children stand in the queue.
-        ours = (f"/{status.job.id}", f"/{status.job.id}:0")
+        # Of an array job the children stand in the queue, of several machines perhaps the first.
+        ours = (f"/{status.job.id}", f"/{status.job.id}:0", f"/{status.job.id}#0")
         place = next((number for number, arn in enumerate(front) if arn.endswith(ours)), None)
         # One that is not among the first hundred and yet has no hundred before it is on its way into the queue.
         return status.waiting if place is None and len(front) < _SNAPSHOT else batch_waiting.place_in_queue(place)
@@ -220,6 +220,11 @@ class AwsBatch(ComputeBackend):
             front = [entry["jobArn"] for entry in snapshot.get("frontOfQueue", {}).get("jobs", [])]
             self._fronts[queue] = now, front
         return front
+
+    def give_up_waiting(self, status: JobStatus) -> None:
+        # In the words of a queue's own time limit, which knows three reasons and not the others.
+        cause = status.reason.partition(" - ")[0] or batch_waiting.UNDETERMINED
+        self._batch.cancel_job(jobId=status.job.id, reason=f"{batch_waiting.CANCELED_BY_LIMIT}{cause}"[:256])
 
     def stop(self, job: Job, reason: str) -> None:
         # TerminateJob also cancels what has not started, and is silent for what has ended or is unknown.
@@ -254,13 +259,20 @@ def status_of(detail: Any) -> JobStatus:
         exit_code=exit_code,
         reason=reason,
         started_at=_time(attempts[-1].get("startedAt") if attempts and ended else detail.get("startedAt")),
-        waiting=batch_waiting.why(reason) if phase is JobPhase.QUEUED else None,
+        waiting=batch_waiting.why(reason, _machines_of(detail["jobQueue"])) if phase is JobPhase.QUEUED else None,
+        blocked=phase is JobPhase.QUEUED and batch_waiting.is_blocked(reason),
         # All machines of a multi-node job are there for as long as its main one, whose attempts these are.
         seconds=sum(_seconds(each) for each in attempts) * detail.get("nodeProperties", {}).get("numNodes", 1),
         children=children,
         child=detail.get("arrayProperties", {}).get("index"),
         node=detail.get("nodeDetails", {}).get("nodeIndex"),
     )
+
+
+def _machines_of(queue: str) -> Machines:
+    """What whoever waits in this queue waits for, by the queue's name."""
+    found = (machines for machines, suffix in _QUEUE_OF.items() if suffix and queue.endswith(suffix))
+    return next(found, Machines.ON_DEMAND)
 
 
 def _children(detail: Any) -> ChildCount | None:
@@ -319,11 +331,16 @@ def _end(reason: str, exit_code: int | None, *, has_attempt: bool) -> JobEnd:
     if reason.startswith("Host EC2"):
         return JobEnd.HOST
     if reason.startswith(batch_waiting.CANCELED_BY_LIMIT):
-        capacity = reason.startswith(batch_waiting.CANCELED_BY_LIMIT + batch_waiting.NO_CAPACITY)
-        return JobEnd.NO_CAPACITY if capacity else JobEnd.IMPOSSIBLE
+        return _end_of_wait(reason.removeprefix(batch_waiting.CANCELED_BY_LIMIT))
     if exit_code is not None:
         return JobEnd.SCRIPT
     return JobEnd.SETUP if has_attempt else JobEnd.STOPPED
+
+
+def _end_of_wait(cause: str) -> JobEnd:
+    if cause.startswith(batch_waiting.TOO_LARGE):
+        return JobEnd.IMPOSSIBLE
+    return JobEnd.NO_CAPACITY if cause.startswith(batch_waiting.NO_CAPACITY) else JobEnd.BLOCKED
 
 
 def _submission(request: JobRequest, queue: str, definition: str) -> dict[str, Any]:

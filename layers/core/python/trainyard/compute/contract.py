@@ -61,6 +61,8 @@ class JobEnd(StrEnum):
     """The container never started."""
     NO_CAPACITY = "no_capacity"
     """It waited for a machine as long as it may, and none came."""
+    BLOCKED = "blocked"
+    """It held up its queue as long as it may, for a reason that the backend does not know or cannot change."""
     IMPOSSIBLE = "impossible"
     """No machine of its queue could ever carry it."""
     CHILDREN = "children"
@@ -87,6 +89,8 @@ class JobStatus(BaseModel):
     """When the present or last attempt began to run."""
     waiting: Text | None = None
     """For a job that is queued: why, and what would change it."""
+    blocked: bool = False
+    """For a job that is queued: it does not wait for its turn, something keeps it from starting."""
     seconds: float = 0.0
     """How long machines worked for it in the attempts that have ended, added up: what is paid for."""
     children: ChildCount | None = None
@@ -174,6 +178,9 @@ class ComputeBackend(ABC):
     def explain(self, status: JobStatus) -> Text | None:
         """A closer look at why a queued job waits, such as its place in the queue. It may ask the backend."""
         return status.waiting
+
+    def give_up_waiting(self, status: JobStatus) -> None:  # noqa: B027 - most end such a job by themselves
+        """End a job that is blocked, unless it has started meanwhile; its end is `BLOCKED` or `NO_CAPACITY` then."""
 
     @abstractmethod
     def stop(self, job: Job, reason: str) -> None:

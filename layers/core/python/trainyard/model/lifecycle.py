@@ -56,6 +56,8 @@ class Observation(BaseModel):
     exit_code: int | None = None
     failure: FailureReason | None = None
     waiting: Text | None = None
+    blocked: bool = False
+    """It is not waiting for its turn: something keeps it from starting."""
     started_at: datetime | None = None
     """When the attempt began to run, where the backend says so with a later phase."""
     cost: Cost | None = None
@@ -159,7 +161,8 @@ def fall_back(run: Run, job_id: str, at: datetime) -> Run:
     waiting = run.state is RunState.QUEUED and run.job is not None and run.job.id == job_id
     if not (chosen and waiting) or run.fallback is not None or run.stop is not None:
         return run
-    return _change(run, at, job=None, claim=None, fallback=Fallback(job_id=job_id, at=at), waiting=_FELL_BACK)
+    fallback = Fallback(job_id=job_id, at=at)
+    return _change(run, at, job=None, claim=None, fallback=fallback, waiting=_FELL_BACK, blocked_at=None)
 
 
 def _is_void(run: Run, job_id: str) -> bool:
@@ -180,16 +183,20 @@ def observe(run: Run, seen: Observation) -> Run:
     if (seen.attempt, state.rank) < (run.attempt, run.state.rank):
         return run
     if (seen.attempt, state) == (run.attempt, run.state):
-        children = _counted(run, seen)
-        if (seen.waiting, children) == (run.waiting, run.children) and not run.doubts:
+        children, blocked_at = _counted(run, seen), _blocked_at(run, seen)
+        known = (run.waiting, run.children, run.blocked_at)
+        if (seen.waiting, children, blocked_at) == known and not run.doubts:
             return run
-        return _change(run, seen.at, waiting=seen.waiting, children=children, doubts=0, doubted_at=None)
+        return _change(
+            run, seen.at, waiting=seen.waiting, children=children, blocked_at=blocked_at, doubts=0, doubted_at=None
+        )
     return _move(
         _caught_up(run, seen, state),
         state,
         seen.at,
         attempt=seen.attempt,
         waiting=seen.waiting,
+        blocked_at=_blocked_at(run, seen),
         exit_code=seen.exit_code,
         failure=seen.failure,
         cost=seen.cost or run.cost,
@@ -206,6 +213,10 @@ def doubt(run: Run, job_id: str, at: datetime) -> Run:
     if run.doubted_at is not None and at - run.doubted_at < _BETWEEN_DOUBTS:
         return run
     return _change(run, at, doubts=run.doubts + 1, doubted_at=at)
+
+
+def _blocked_at(run: Run, seen: Observation) -> datetime | None:
+    return (run.blocked_at or seen.at) if seen.blocked else None
 
 
 def _counted(run: Run, seen: Observation) -> ChildCount | None:

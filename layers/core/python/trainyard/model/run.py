@@ -211,6 +211,8 @@ class Run(BaseModel):
     """Of a sweep; None: the run is one training."""
     waiting: Text | None = None
     """Why it is not running yet, and what would change that."""
+    blocked_at: datetime | None = None
+    """Since when its job holds up its queue, or was seen to; None: it waits for its turn, or not at all."""
     estimate: Estimate | None = None
     """What it may cost."""
     cost: Cost | None = None

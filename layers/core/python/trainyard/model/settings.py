@@ -50,6 +50,10 @@ class Settings(BaseModel):
         {}, description="JSON: a family of machines, as flavors name their queue, to the most vCPUs at a time."
     )
     max_run_seconds: int = Field(0, ge=0, description="Longest time limit of an attempt; 0: any that a run may have.")
+    max_wait_seconds: int = Field(86400, ge=600, description="How long a job may hold up its queue.")
+    max_spot_wait_seconds: int = Field(
+        1800, ge=600, description="The same for one that changes from spot to on-demand machines then."
+    )
     run_role: str = Field("", description="ARN of the role whose credentials runs get, narrowed to their own objects.")
     lfs_quota_gb: float = Field(50, ge=0, description="Git LFS GB (10^9 bytes) per repository; 0: unlimited.")
     requests_per_minute: int = Field(0, ge=0, description="Requests to the API for each caller; 0: unlimited.")

@@ -11,6 +11,8 @@ from trainyard.compute.contract import ComputeBackend
 from trainyard.model import lifecycle
 from trainyard.model.report import NOBODY
 from trainyard.model.run import Run, RunState
+from trainyard.model.settings import settings
+from trainyard.model.spec import Machines
 from trainyard.store import State
 from trainyard.store.table import Page
 from trainyard.tracking.track import track_job, track_node
@@ -82,12 +84,23 @@ def _mend_job(
         else:
             status = backend.describe(run.job)
             after = track_job(state, explained(backend, status), at) if status is not None else run
+            if status is not None and after is not None and status.blocked and _waited_long_enough(after, at):
+                backend.give_up_waiting(status)
         done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
         return _look_at_nodes(state, after, backends, at) if after is not None else None
     if run.state is RunState.REQUESTED or run.awaits_submission:
         _nudge_if_still(state, run, at, done)
         return None
     return run
+
+
+def _waited_long_enough(run: Run, at: datetime) -> bool:
+    """Whether its job has held up its queue for longer than the queue itself lets one whose reason it knows."""
+    if run.state is not RunState.QUEUED or run.blocked_at is None:
+        return False
+    known = settings()
+    seconds = known.max_spot_wait_seconds if run.machines is Machines.SPOT_FIRST else known.max_wait_seconds
+    return at - run.blocked_at > timedelta(seconds=seconds) + STANDSTILL
 
 
 def _look_at_nodes(state: State, run: Run, backends: Callable[[str], ComputeBackend], at: datetime) -> Run | None:

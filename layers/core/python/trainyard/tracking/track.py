@@ -64,6 +64,16 @@ _FAILURES = {
             "请换用其他规格或 `machines: spot_first`，或稍后重新运行。",
         ),
     ),
+    JobEnd.BLOCKED: (
+        "capacity",
+        Text(
+            en="The queue could not start it for as long as a run may wait; nothing was charged. Most often the "
+            "account's EC2 quota is used up, which the operator can have raised; choose another flavor, or run it "
+            "again later.",
+            zh="在允许的等待时间内，队列无法启动该作业；未产生费用。最常见的原因是账号的 EC2 配额已用完，"
+            "请管理员申请提高配额；也可换用其他规格，或稍后重新运行。",
+        ),
+    ),
     JobEnd.NOT_FETCHED: (
         "platform",
         Text(
@@ -106,7 +116,7 @@ def track_job(state: State, status: JobStatus, at: datetime | None = None) -> Ru
         doubted = state.table.change_run(run.id, lambda known: lifecycle.doubt(known, status.job.id, seen_at))
         if doubted is None or doubted.doubts < lifecycle.LOOKS_BEFORE_LOST:
             return doubted
-    if status.end is JobEnd.NO_CAPACITY:
+    if status.end in (JobEnd.NO_CAPACITY, JobEnd.BLOCKED):
         fallen = state.table.change_run(run.id, lambda known: lifecycle.fall_back(known, status.job.id, seen_at))
         if fallen is not None and fallen.fallback is not None:
             return fallen
@@ -204,6 +214,7 @@ def _observation(status: JobStatus, at: datetime, run: Run, result: AttemptResul
         phase=status.phase,
         at=at,
         waiting=status.waiting,
+        blocked=status.blocked,
         started_at=status.started_at,
         cost=_cost(run, status),
         children=status.children,
