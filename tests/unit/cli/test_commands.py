@@ -254,3 +254,14 @@ def test_half_a_name_asks_for_no_other_address(trainyard: Call) -> None:
 
     assert status == 2
     assert "'demo' is no OWNER/NAME" in told
+
+
+def test_a_budget_is_shown_and_changed(trainyard: Call, project: str) -> None:  # noqa: F811
+    assert json.loads(trainyard("projects", "budget", "ada/lenet5")[1]) == {"per_run_usd": None, "per_month_usd": None}
+    trainyard("projects", "budget", "ada/lenet5", "--per-run", "5", "--per-month", "100")
+    status, told, _ = trainyard("projects", "budget", "ada/lenet5", "--per-run", "none")
+
+    assert status == 0
+    assert json.loads(told) == {"per_run_usd": None, "per_month_usd": 100}
+    assert trainyard("projects", "budget", "ada/lenet5", "--per-run", "-5")[0] == 1
+    assert trainyard("projects", "budget", "ada/lenet5", "--per-run", "much")[0] == 2

@@ -70,6 +70,9 @@ TOLD = {
     "GET /repositories/new": Said(SIGNED_IN),
     "POST /repositories/new": Said(SHOWN, 201, form={"name": "new", "kind": "dataset"}),
     "GET /repositories/{owner}/{name}": Said(READ),
+    "POST /repositories/{owner}/{name}/budget": Said(
+        {**SENT_OWN, "anonymous": 404, "revoked": 404, "own_job": 404, "operator": 404}, 303, form={"per_run_usd": "5"}
+    ),
     f"GET {PROJECT}": Said(READ),
     f"GET {PROJECT}/compare": Said(READ, query="run={run},{other}"),
     f"GET {PROJECT}/new": Said(COMMAND),

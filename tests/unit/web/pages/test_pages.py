@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from unit.web.pages.conftest import Browser, signed_in
 
 from trainyard.evaluation.standard import evaluate
+from trainyard.model.budget import Budget
 from trainyard.model.finding import Finding, FindingCount, Severity
 from trainyard.model.metric import MetricGroup, Metrics, Point
 from trainyard.model.money import Cost, Estimate
@@ -362,6 +363,27 @@ def test_a_repository_is_created_and_says_where_to_push(pages: State, ada: Brows
     assert made.status == 201
     assert "git clone http://127.0.0.1:3000/ada/digits.git" in made.words()
     assert "ada/digits" in ada.get("/").words()
+
+
+def test_a_budget_is_set_by_the_owner_and_seen_by_members(
+    pages: State, ada: Browser, eve: Browser, project: Repository
+) -> None:
+    place = f"/repositories/{project.full_name}"
+    wrong = ada.post(f"{place}/budget", {"per_run_usd": "much", "per_month_usd": "100"})
+    assert wrong.status == 422
+    assert 'aria-describedby="per_run_usd-error"' in wrong.text
+    assert 'value="much"' in wrong.text
+    assert ada.post(f"{place}/budget", {"per_run_usd": "", "per_month_usd": "100"}).status == 303
+    stored = pages.table.repository(project.full_name)
+    assert stored is not None
+    assert stored.budget == Budget(per_month_usd=100)
+    assert 'value="100"' in ada.get(place).text
+
+    pages.table.change_repository(project.full_name, lambda known: known.model_copy(update={"members": ["eve"]}))
+    assert "All runs of a calendar month, USD at most 100" in " ".join(eve.get(place).words().split())
+    assert "Save" not in eve.get(place).words()
+    assert ada.post(f"{place}/budget", {"per_run_usd": "", "per_month_usd": ""}).status == 303
+    assert "Budget" not in Browser().get(place).words()
 
 
 def test_the_first_page_shows_ones_own_and_what_is_shared_with_one(pages: State, eve: Browser, run: Run) -> None:

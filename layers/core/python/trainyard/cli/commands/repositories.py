@@ -9,7 +9,7 @@ from trainyard.cli.terminal import ago, client, command, print_json, print_pairs
 
 
 def add(subparsers: Any) -> None:
-    _group(subparsers, "projects", "projects: list, show, add", kinds=())
+    _group(subparsers, "projects", "projects: list, show, add, budget", kinds=())
     _group(subparsers, "repositories", "repositories of every kind: list, show, add", ("project", "model", "dataset"))
     _tokens(subparsers)
 
@@ -23,12 +23,28 @@ def _group(subparsers: Any, name: str, words: str, kinds: tuple[str, ...]) -> No
     ):
         added.set_defaults(place=name)
     added.add_argument("name", help="NAME or OWNER/NAME")
+    if not kinds:
+        _budget_of(own)
     if kinds:
         added.add_argument("--kind", choices=kinds, default="project")
     added.add_argument("--clone-url", help="where it lies already, at another git host")
     added.add_argument("--visibility", choices=("public", "private"), default="private")
     added.add_argument("--licence", default="")
     added.add_argument("--description", default="")
+
+
+def _budget_of(own: Any) -> None:
+    words = "what runs may cost before somebody has to approve them; shown, or changed by its owner"
+    added = with_json(command(own, "budget", _budget, words, "project"))
+    for name, what in (("run", "one run"), ("month", "all runs of a calendar month")):
+        added.add_argument(f"--per-{name}", type=_usd, metavar="USD", help=f"{what}, at most; `none`: any sum")
+
+
+def _usd(text: str) -> float | str:
+    try:
+        return text if text == "none" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no sum; write a number, or none") from None
 
 
 def _finding(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -53,6 +69,19 @@ def _show(options: argparse.Namespace) -> None:
         print_json(one)
     else:
         print_pairs((name.replace("_", " "), value) for name, value in one.items())
+
+
+def _budget(options: argparse.Namespace) -> None:
+    api, path = client(options), f"/v1/projects/{options.project}"
+    budget = api.get(path)["budget"] or {"per_run_usd": None, "per_month_usd": None}
+    given = {"per_run_usd": options.per_run, "per_month_usd": options.per_month}
+    changes = {name: None if usd == "none" else usd for name, usd in given.items() if usd is not None}
+    if changes:
+        budget = api.put(f"{path}/budget", {**budget, **changes})["budget"] or dict.fromkeys(budget)
+    if wants_json(options):
+        print_json(budget)
+    else:
+        print_pairs((name.replace("_", " "), "no limit" if usd is None else usd) for name, usd in budget.items())
 
 
 def _add(options: argparse.Namespace) -> None:

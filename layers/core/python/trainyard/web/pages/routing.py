@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from trainyard.intake.permissions import readable_repository, readable_run
 from trainyard.model.errors import NotFound
-from trainyard.model.repository import AccessToken, Repository
+from trainyard.model.repository import AccessToken, Repository, Scope
 from trainyard.model.run import Run
 from trainyard.model.settings import settings
 from trainyard.model.text import Language, Text
@@ -74,6 +74,11 @@ class Visit:
     def may_command(self, repository: Repository | None) -> bool:
         """Whether the buttons that change something are shown; pressing one is checked again."""
         return repository is not None and self.token is not None and repository.may_write(self.token.user)
+
+    def may_approve(self, repository: Repository | None) -> bool:
+        """Whether the button that agrees to a run's cost is shown: to the owner, and to operators."""
+        owns = repository is not None and self.token is not None and repository.owner == self.token.user
+        return owns or (self.token is not None and Scope.OPERATE in self.token.scopes)
 
     def page(self, template: str, status: int = 200, **values: Any) -> PageAnswer:
         """A template with what every page shows besides."""

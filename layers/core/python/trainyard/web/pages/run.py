@@ -63,6 +63,7 @@ def show_run(visit: Visit) -> PageAnswer:
         outputs=outputs[:OUTPUTS_SHOWN],
         more_outputs=len(outputs) > OUTPUTS_SHOWN,
         may_command=visit.may_command(repository),
+        may_approve=visit.may_approve(repository),
     )
 
 
