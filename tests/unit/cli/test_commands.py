@@ -128,6 +128,35 @@ def test_the_end_of_a_followed_run_is_the_exit_status(trainyard: Call, started: 
     assert status == 0, err
 
 
+@pytest.mark.parametrize("lost", ["answered 502", "never answered"])
+def test_a_run_whose_answer_was_lost_is_started_once(
+    trainyard: Call,
+    started: str,
+    web_state: State,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+) -> None:
+    asked = Client.post
+    answers = iter([ApiError(502, "http_error", "?"), ApiError(0, "unreachable", "?")][lost == "never answered" :][:1])
+
+    def post(api: Client, *words: Any) -> Any:
+        made = asked(api, *words)
+        error = next(answers, None)
+        if error:
+            raise error
+        return made
+
+    monkeypatch.setattr(Client, "post", post)
+    before = len(web_state.table.runs_of("ada/lenet5").rows)
+    status, made, err = trainyard("rerun", started, "-q")
+    assert status == 0, err
+    rows = web_state.table.runs_of("ada/lenet5").rows
+    assert (len(rows), rows[0].id) == (before + 1, made.strip())
+    # Another command is another run.
+    trainyard("rerun", started, "-q")
+    assert len(web_state.table.runs_of("ada/lenet5").rows) == before + 2
+
+
 def test_the_log_from_its_end(trainyard: Call, started: str, web_state: State) -> None:  # noqa: F811
     web_state.objects.put(layout.log_chunk_key(started, 1, 0), gzip.compress(b"one\ntwo\nthree\n"))
     assert trainyard("logs", started)[1] == "one\ntwo\nthree\n"

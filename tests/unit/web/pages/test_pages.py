@@ -98,6 +98,17 @@ def test_every_page_in_both_languages(pages: State, ada: Browser, run: Run, lang
             assert not re.search(r"\son\w+=", page.text)
 
 
+def test_a_button_that_is_pressed_twice_makes_one_run(pages: State, ada: Browser, run: Run) -> None:
+    def button() -> str:
+        return re.search(r'name="once" value="([^"]+)"', ada.get(f"/runs/{RUN}").text)[1]  # type: ignore[index]
+
+    before, first = len(pages.table.runs_of("ada/lenet5").rows), button()
+    places = [ada.post(f"/runs/{RUN}/rerun", {"once": first}).headers["location"] for _ in range(2)]
+    assert places[0] == places[1]
+    assert len(pages.table.runs_of("ada/lenet5").rows) == before + 1
+    assert ada.post(f"/runs/{RUN}/rerun", {"once": button()}).headers["location"] != places[0]
+
+
 def test_what_strangers_see_of_a_private_project_is_that_it_is_not_there(eve: Browser, run: Run) -> None:
     stranger = Browser()
     for browser in (eve, stranger):

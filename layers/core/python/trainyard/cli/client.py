@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import secrets
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +17,9 @@ from typing import Any
 TIMEOUT_SECONDS = 35
 """A little longer than API Gateway waits for a function."""
 _PIECE = 1 << 20
+_PAUSE_SECONDS = 0.5
+_MAY_BE_DONE = (0, 500, 502, 503, 504)
+"""Answers after which nobody knows whether it was done; 0: none."""
 
 
 @dataclass
@@ -52,6 +58,21 @@ class Client:
     def post(self, path: str, body: object | None = None, headers: Mapping[str, str] | None = None) -> Any:
         data = json.dumps(body if body is not None else {}).encode()
         return self._send("POST", path, data, {"Content-Type": "application/json", **(headers or {})})
+
+    def post_once(self, path: str, body: Mapping[str, object], tries: int = 3) -> Any:
+        """The same, for what must be done once although its answer may be lost: a run is started, or started again.
+
+        Asked again under the same idempotency key, the API answers what came of the first time.
+        """
+        wanted = {**body, "idempotency_key": secrets.token_urlsafe()}
+        for left in reversed(range(tries)):
+            try:
+                return self.post(path, wanted)
+            except ApiError as error:
+                if not left or error.status not in _MAY_BE_DONE:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+        raise AssertionError("unreachable")
 
     def put(self, path: str, body: object) -> Any:
         return self._send("PUT", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
@@ -99,8 +120,11 @@ class Client:
         return json.loads(body) if body else None
 
     def _fetch(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> bytes:
-        with self._open(self._request(method, path, data, headers)) as answer:
-            body: bytes = answer.read()
+        try:
+            with self._open(self._request(method, path, data, headers)) as answer:
+                body: bytes = answer.read()
+        except (http.client.HTTPException, OSError) as error:  # it began to answer
+            raise self._unreachable(error) from None
         return body
 
     def _request(
@@ -121,10 +145,10 @@ class Client:
         except urllib.error.HTTPError as error:
             raise _refusal(error) from None
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            reason = getattr(error, "reason", error)
-            raise ApiError(
-                0, "unreachable", f"{self.url} cannot be reached ({reason}); is the address right?"
-            ) from None
+            raise self._unreachable(getattr(error, "reason", error)) from None
+
+    def _unreachable(self, reason: object) -> ApiError:
+        return ApiError(0, "unreachable", f"{self.url} cannot be reached ({reason}); is the address right?")
 
 
 def _refusal(error: urllib.error.HTTPError) -> ApiError:

@@ -112,7 +112,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     """0: every best value is as near as asked for."""
     api = client(options)
     first = api.get(f"/v1/runs/{options.run}/bundle")
-    again = api.post(f"/v1/runs/{options.run}/rerun")["id"]
+    again = api.post_once(f"/v1/runs/{options.run}/rerun", {})["id"]
     print(f"{again} runs the same commit on the same inputs", file=sys.stderr)
     _wait(api, again, options.timeout)
     second = api.get(f"/v1/runs/{again}/bundle")

@@ -80,7 +80,7 @@ def _rerun(options: argparse.Namespace) -> int:
 
 
 def _started(options: argparse.Namespace, api: Client, path: str, wanted: Any) -> int:
-    made = api.post(path, wanted)
+    made = api.post_once(path, wanted)
     if options.quiet:
         print(made["id"])
     elif options.wait or not wants_json(options):

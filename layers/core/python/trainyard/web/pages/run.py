@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 from trainyard.compute.registry import backend
@@ -21,6 +22,7 @@ from trainyard.store import State, layout
 from trainyard.store.objects import ObjectMissingError
 from trainyard.tracking.waiting import why_waiting
 from trainyard.web.pages.answers import PageAnswer
+from trainyard.web.pages.csrf import fields
 from trainyard.web.pages.live import live_metrics, settled
 from trainyard.web.pages.plots import figures
 from trainyard.web.pages.routing import Visit, page
@@ -45,6 +47,7 @@ def show_run(visit: Visit) -> PageAnswer:
     return visit.page(
         "run.html",
         run=run,
+        once=secrets.token_urlsafe(),
         branch=branch_of(run),
         steps=_steps(run),
         took=elapsed(started, ended),
@@ -97,7 +100,9 @@ def approve(visit: Visit) -> PageAnswer:
 
 @page("POST", "/runs/{run}/rerun")
 def run_again(visit: Visit) -> PageAnswer:
-    run = rerun(visit.state, visit.place["run"], visit.token, RunChanges())
+    """A page's button makes one run, however often it is pressed and the answer is lost."""
+    once = dict(fields(visit.request)).get("once", "")[:100]
+    run = rerun(visit.state, visit.place["run"], visit.token, RunChanges(idempotency_key=once or None))
     return visit.redirect(f"/runs/{run.id}")
 
 
