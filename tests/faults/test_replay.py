@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from faults.way import furnished, scenes
+from faults.way import PROJECT, furnished, scenes
 from faults.world import Step, World
+from unit.validation.git_rig import git
 
 from trainyard.cli.main import run as cli
 from trainyard.clients import client
@@ -27,6 +28,7 @@ TEMPLATE = {
         "SecretsPrefix": {"Value": "/trainyard"},
     },
 }
+MAIN = "refs/heads/main"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -161,6 +163,42 @@ def test_what_the_journal_does_not_know_yet_comes_about_again(
         sweep_runs(made.state, backend, datetime.now(UTC) + timedelta(hours=1))
         made.drain()
         made.settle()
+    assert _end(made) == undisturbed
+    assert made.dead == []
+
+
+@pytest.mark.parametrize("upto", [1, 2, 4])
+def test_a_run_that_the_api_was_asked_for_comes_about_again(
+    gone: tuple[World, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, upto: int
+) -> None:
+    """Its branch moves meanwhile, and the job that it has is the only one."""
+    made, token = gone
+    monkeypatch.setattr(submit, "LEASE", timedelta(0))
+    monkeypatch.setattr(submit, "PROMPT", timedelta(0))
+    keep(made, random.Random(upto))
+    asked = scenes(token)[4](made)
+    assert asked is not None
+    made.pending.append(asked)
+    made.settle()
+    for status in ("STARTING", "RUNNING"):
+        made.job(status)
+        made.settle()
+    undisturbed = _end(made)
+    records = made.unkept[:]
+    made.unkept[len(records) * (upto - 1) // 4 :] = []
+    keep(made, random.Random(upto))
+    lose(made)
+    bare = made.git.root / f"{PROJECT}.git"
+    git(bare, "update-ref", MAIN, git(bare, "commit-tree", "-p", MAIN, "-m", "another", f"{MAIN}^{{tree}}"))
+    dry = replay(capsys, "--dry-run")["requests"]
+    assert replay(capsys)["requests"] == dry == (1 if upto == 1 else 0)
+    made.drain()
+    made.settle()
+    for _ in range(4):
+        sweep_runs(made.state, backend, datetime.now(UTC) + timedelta(hours=1))
+        made.drain()
+        made.settle()
+    git(bare, "update-ref", MAIN, made.commit)
     assert _end(made) == undisturbed
     assert made.dead == []
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from unit.intake.conftest import NOW, make_repository
 
 from trainyard.intake.commands import delete_run, stop_run
+from trainyard.intake.lost_requests import receive_lost_requests
 from trainyard.intake.submissions import RunChanges, SubmitRun, rerun, submit_run
 from trainyard.model import lifecycle
 from trainyard.model.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
@@ -17,6 +18,7 @@ from trainyard.model.request import PinnedInput, RunRequest
 from trainyard.model.run import Job, Origin, Run, RunState
 from trainyard.model.spec import RunSpec
 from trainyard.store import State, layout
+from trainyard.store.table import run_key
 
 SHA, OTHER = "a" * 40, "b" * 40
 
@@ -189,3 +191,41 @@ def test_the_spec_is_what_was_asked_for(state: State, project: Repository, ada: 
     assert stored is not None
     assert isinstance(stored.spec, RunSpec)
     assert stored.spec == wanted().spec
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_run_whose_row_is_lost_is_requested_again(
+    state: State, project: Repository, ada: AccessToken, key: str | None
+) -> None:
+    run = submit_run(state, "ada/lenet5", ada, wanted(idempotency_key=key), NOW)
+    again = rerun(state, run.id, ada, RunChanges(name="again"), NOW)
+    always = (NOW - timedelta(days=1), datetime.now(UTC) + timedelta(days=1))
+    assert receive_lost_requests(state, *always, rows=[]) == 0
+    for one in (run, again):
+        state.table.delete_run(one.id)
+    assert receive_lost_requests(state, *always, rows=[run_key(run.id)]) == 1
+    assert receive_lost_requests(state, *always, rows=[], write=False) == 1
+    assert receive_lost_requests(state, *always, rows=[]) == 1
+    assert (state.table.run(run.id), state.table.run(again.id)) == (run, again)
+    if key:
+        assert submit_run(state, "ada/lenet5", ada, wanted(idempotency_key=key)).id == run.id
+
+
+def test_what_is_kept_of_a_removed_project_makes_no_run(state: State, project: Repository, ada: AccessToken) -> None:
+    run = submit_run(state, "ada/lenet5", ada, wanted(), NOW)
+    state.table.delete_run(run.id)
+    state.table.delete_repository("ada/lenet5")
+    assert receive_lost_requests(state, NOW, datetime.now(UTC) + timedelta(days=1), rows=[]) == 0
+    assert state.table.run(run.id) is None
+
+
+def test_a_lost_run_that_was_admitted_stays_at_its_commit(state: State, project: Repository, ada: AccessToken) -> None:
+    run = submit_run(state, "ada/lenet5", ada, wanted(), NOW)
+    assert run.spec is not None
+    request = RunRequest(run_id=run.id, name="lenet5", project="ada/lenet5", commit=SHA, spec=run.spec, code_key="c")
+    state.objects.put(layout.request_key(run.id), request.model_dump_json().encode())
+    state.table.delete_run(run.id)
+    assert receive_lost_requests(state, NOW, datetime.now(UTC) + timedelta(days=1), rows=[]) == 1
+    back = state.table.run(run.id)
+    assert back is not None
+    assert (run.commit, back.commit) == (None, SHA)

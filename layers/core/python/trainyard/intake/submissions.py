@@ -8,13 +8,13 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from trainyard.intake.permissions import commandable_run, readable_run, writable_repository
 from trainyard.intake.problems import invalid_input
 from trainyard.model.errors import Conflict, InvalidInput
 from trainyard.model.ids import new_run_id
-from trainyard.model.repository import AccessToken, RepositoryKind, Sha
+from trainyard.model.repository import AccessToken, FullName, RepositoryKind, Sha
 from trainyard.model.request import PinnedInput, RunRequest
 from trainyard.model.run import Origin, Run, RunState, Transition
 from trainyard.model.spec import RUN_NAME, Input, RunSpec
@@ -48,6 +48,20 @@ class SubmitRun(BaseModel):
         if ref is not None and (not ref.strip() or _BAD_REF.search(ref)):
             raise ValueError("that is not the name of a branch or tag")
         return ref
+
+
+class Asked(BaseModel):
+    """What somebody asked for, as it is kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: str
+    """The id that the run has, or is to get."""
+    at: AwareDatetime
+    project: FullName
+    user: str
+    rerun_of: str | None = None
+    submit: SubmitRun
 
 
 class RunChanges(BaseModel):
@@ -128,45 +142,52 @@ def rerun(
 def _create(
     state: State, project: str, token: AccessToken, request: SubmitRun, rerun_of: str | None, now: datetime
 ) -> Run:
-    run_id = new_run_id(now)
-    if request.idempotency_key is not None:
-        run_id = _reserved_id(state, project, token, request, rerun_of, run_id)
-    run = Run(
-        id=run_id,
-        name=request.name,
-        project=project,
-        origin=request.origin,
-        requested_by=token.user,
-        commit=request.commit,
-        ref=request.ref,
-        rerun_of=rerun_of,
-        spec=request.spec,
-        estimate=spending.estimate_of(state.table, project, request.name, request.spec),
-        timeline=[Transition(state=RunState.REQUESTED, attempt=0, at=now)],
-        created_at=now,
-        updated_at=now,
-    )
+    asked = Asked(run=new_run_id(now), at=now, project=project, user=token.user, rerun_of=rerun_of, submit=request)
+    asked = _kept(state, asked)
+    run = requested_run(state, asked)
     try:
         state.table.create_run(run)
     except AlreadyThereError:
-        return state.table.run(run_id) or run
+        return state.table.run(run.id) or run
     return run
 
 
-def _reserved_id(
-    state: State, project: str, token: AccessToken, request: SubmitRun, rerun_of: str | None, run_id: str
-) -> str:
-    """The run id that belongs to the idempotency key: `run_id` if it is new, else the first one's.
+def requested_run(state: State, asked: Asked) -> Run:
+    """The run as it is before anything was done with it."""
+    request = asked.submit
+    return Run(
+        id=asked.run,
+        name=request.name,
+        project=asked.project,
+        origin=request.origin,
+        requested_by=asked.user,
+        commit=request.commit,
+        ref=request.ref,
+        rerun_of=asked.rerun_of,
+        spec=request.spec,
+        estimate=spending.estimate_of(state.table, asked.project, request.name, request.spec),
+        timeline=[Transition(state=RunState.REQUESTED, attempt=0, at=asked.at)],
+        created_at=asked.at,
+        updated_at=asked.at,
+    )
 
-    Reserved before the run is written: a call that died in between is completed by its repetition.
+
+def _kept(state: State, asked: Asked) -> Asked:
+    """What was asked is kept before the run is written, so that neither a lost answer nor a lost table loses it.
+
+    With an idempotency key that was used before it is what was asked then: a call that died in between is completed by
+    its repetition.
     """
-    seed = f"{project}\0{token.user}\0{request.idempotency_key}"
-    key = layout.submission_key(hashlib.sha256(seed.encode()).hexdigest())
-    content = f"{rerun_of}\0{request.model_dump_json()}"
+    request = asked.submit
+    name = asked.run
+    if request.idempotency_key is not None:
+        name = hashlib.sha256(f"{asked.project}\0{asked.user}\0{request.idempotency_key}".encode()).hexdigest()
+    key = layout.submission_key(name)
+    content = f"{asked.rerun_of}\0{request.model_dump_json()}"
     digest = hashlib.sha256(content.encode()).hexdigest()
-    record = json.dumps({"run": run_id, "request": digest}).encode()
-    if state.objects.put(key, record, "application/json", if_absent=True):
-        return run_id
+    record = {"run": asked.run, "request": digest, "asked": asked.model_dump(mode="json", exclude_defaults=True)}
+    if state.objects.put(key, json.dumps(record).encode(), "application/json", if_absent=True):
+        return asked
     first = json.loads(state.objects.get(key))
     if first["request"] != digest:
         raise Conflict(
@@ -177,7 +198,9 @@ def _reserved_id(
             code="idempotency_key_reused",
             details={"run": first["run"]},
         )
-    return str(first["run"])
+    if "asked" in first:
+        return Asked.model_validate(first["asked"])
+    return asked.model_copy(update={"run": str(first["run"])})
 
 
 def _pinned_spec(state: State, former: Run) -> RunSpec:

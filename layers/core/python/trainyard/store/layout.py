@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 DELIVERIES = "deliveries/"
+SUBMISSIONS = "submissions/"
 JOURNAL = "journal/"
 """Every change of a row of the table."""
 
@@ -240,9 +241,9 @@ def connection_key(digest: str) -> str:
     return f"connections/{digest}.json"
 
 
-def submission_key(digest: str) -> str:
-    """Which run an idempotency key stands for; `digest` is of who used it, where, and the key."""
-    return f"submissions/{digest}.json"
+def submission_key(name: str) -> str:
+    """What the API was asked for; `name`: the run's id, or the digest of who used which idempotency key where."""
+    return f"{SUBMISSIONS}{name}.json"
 
 
 def content_key(repository: str, sha256: str) -> str:

@@ -86,8 +86,9 @@ def _moment(text: str) -> datetime:
 
 
 def _replay(options: argparse.Namespace) -> None:
-    """First the journal, then the pushes that it does not know yet. Jobs that went on meanwhile are the sweep's."""
+    """First the journal, then what was pushed and asked for and it does not know yet. Jobs are the sweep's."""
     from trainyard.intake.lost_pushes import receive_lost_pushes
+    from trainyard.intake.lost_requests import receive_lost_requests
     from trainyard.store import State, journal
     from trainyard.store.bus import Bus
     from trainyard.store.objects import Objects
@@ -102,11 +103,13 @@ def _replay(options: argparse.Namespace) -> None:
     done = journal.replay(objects, table, options.since, until, write=not options.dry_run)
     state = State(table, objects, Secrets(_output(options.stack, "SecretsPrefix")), Bus(""))
     pushes = receive_lost_pushes(state, options.since, until, done.rows, write=not options.dry_run)
+    requests = receive_lost_requests(state, options.since, until, done.rows, write=not options.dry_run)
     rows = {outcome.value: done.outcomes.get(outcome, 0) for outcome in PutBack}
     if wants_json(options):
-        print_json({"rows": rows, "pushes": pushes})
+        print_json({"rows": rows, "pushes": pushes, "requests": requests})
     else:
-        print_table(("WRITTEN", "REMOVED", "SAME", "NEWER", "PUSHES"), [(*rows.values(), pushes)])
+        heading = ("WRITTEN", "REMOVED", "SAME", "NEWER", "PUSHES", "REQUESTS")
+        print_table(heading, [(*rows.values(), pushes, requests)])
 
 
 def _table(stack: str) -> Table:

@@ -34,7 +34,7 @@ from trainyard.store.table.reports import ReportRows
 from trainyard.store.table.repositories import RepositoryRows, cursor_behind
 from trainyard.store.table.restored import PutBack, RestoredRows, is_put_back
 from trainyard.store.table.rows import AlreadyThereError, TooManyConflictsError
-from trainyard.store.table.runs import RunRows, deleted_project
+from trainyard.store.table.runs import RunRows, deleted_project, run_key
 from trainyard.store.table.sessions import SessionRows
 from trainyard.store.table.tokens import TokenRows
 from trainyard.store.table.users import UserRows
@@ -51,6 +51,7 @@ __all__ = [
     "is_put_back",
     "push_key",
     "row_of",
+    "run_key",
     "wrong_cursor",
 ]
 

@@ -19,7 +19,7 @@ from trainyard.store.table.rows import ACTIVE, BY_PROJECT, TRIES, Rows, TooManyC
 
 class RunRows(Rows):
     def run(self, run_id: str) -> Run | None:
-        return self._get(f"RUN#{run_id}", Run)
+        return self._get(run_key(run_id), Run)
 
     def create_run(self, run: Run) -> None:
         """AlreadyThereError if a run has that id."""
@@ -51,7 +51,7 @@ class RunRows(Rows):
         raise TooManyConflictsError(run_id)
 
     def delete_run(self, run_id: str) -> None:
-        self._delete(f"RUN#{run_id}")
+        self._delete(run_key(run_id))
 
     def runs_of(self, project: str, limit: int = 50, cursor: str | None = None) -> Page[Run]:
         """A project's runs, newest first."""
@@ -70,10 +70,15 @@ class RunRows(Rows):
         return self._query(Run, ACTIVE, "active", "ended", limit, cursor, newest_first=False)
 
 
+def run_key(run_id: str) -> str:
+    """The key of a run's row."""
+    return f"RUN#{run_id}"
+
+
 def run_item(run: Run) -> dict[str, Any]:
     # A deleted run keeps its row for the record of what was paid for, but no list shows it.
     project = deleted_project(run.project) if run.deleted_at else run.project
-    item = indexed_item("run", f"RUN#{run.id}", project, run.id, run)
+    item = indexed_item("run", run_key(run.id), project, run.id, run)
     item |= {"version": {"N": str(run.version)}, "state": {"S": run.state.value}}
     if not run.state.is_final:
         item["active"] = {"S": "run"}
