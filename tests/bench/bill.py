@@ -14,6 +14,8 @@ from infra.local.stack import Stack
 
 _REPORT = re.compile(r"REPORT RequestId.*?\tDuration: ([\d.]+) ms.*?Memory Size: (\d+) MB")
 _KB = 1024
+Row = dict[str, Any]
+"""As `infra.local.emulator.calls.Sent` tells of it."""
 # CloudWatch adds so much to each line.
 _LINE_OVERHEAD = 26
 
@@ -48,9 +50,9 @@ def invocations(stack: Stack, since: float) -> list[Invocation]:
 def billed(stack: Stack, calls: Iterable[dict[str, Any]], since: float) -> dict[str, float]:
     """Name of a price -> units of what happened since then."""
     units: Counter[str] = Counter()
-    indexes = _index_keys(stack)
+    writes = _Writes(stack)
     for call in calls:
-        _add_call(units, call, indexes)
+        _add_call(units, call, writes)
     called = invocations(stack, since)
     fed_by_queues = _fed_by_queues(stack)
     units["lambda requests"] = len(called)
@@ -62,18 +64,16 @@ def billed(stack: Stack, calls: Iterable[dict[str, Any]], since: float) -> dict[
     return dict(units)
 
 
-def _add_call(units: Counter[str], call: dict[str, Any], indexes: list[set[str]]) -> None:
+def _add_call(units: Counter[str], call: dict[str, Any], writes: _Writes) -> None:
     match call["service"], call["operation"]:
         case "dynamodb", "PutItem" | "TransactWriteItems" as operation:
-            for row in call["sent"]:
-                written = ceil(row["size"] / _KB)
-                in_indexes = sum(keys <= set(row["attributes"]) for keys in indexes)
-                units["dynamodb writes"] += written * ((2 if operation == "TransactWriteItems" else 1) + in_indexes)
+            twice = operation == "TransactWriteItems"
+            units["dynamodb writes"] += sum(writes.of(row, twice=twice) for row in call["sent"])
         case "dynamodb", "GetItem" | "BatchGetItem" | "Query":
             units["dynamodb reads"] += read_units(call)
         case "dynamodb", _:
             units["dynamodb writes"] += 1
-        case "events", _:
+        case "events", _ if call["caller"] != "(outside)":  # what AWS's own services tell is free
             units["eventbridge events"] += sum(ceil(event["size"] / (64 * _KB)) for event in call["sent"])
         case "s3", "GetObject" | "HeadObject":
             units["s3 reads"] += 1
@@ -90,11 +90,40 @@ def read_units(call: dict[str, Any]) -> float:
     return units / 2 if call["operation"] == "Query" else float(units)
 
 
-def _index_keys(stack: Stack) -> list[set[str]]:
-    table = client(stack.addresses.endpoint, "dynamodb").describe_table(TableName=stack.addresses.outputs["TableName"])[
-        "Table"
-    ]
-    return [{key["AttributeName"] for key in index["KeySchema"]} for index in table["GlobalSecondaryIndexes"]]
+class _Writes:
+    """Write units of rows and of their places in indexes.
+
+    An index that holds keys alone is written when a row comes, goes or moves there, one that holds whole rows with each
+    change. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        dynamodb = client(stack.addresses.endpoint, "dynamodb")
+        table = dynamodb.describe_table(TableName=stack.addresses.outputs["TableName"])["Table"]
+        self._indexes = [
+            ([key["AttributeName"] for key in index["KeySchema"]], index["Projection"]["ProjectionType"] == "ALL")
+            for index in table["GlobalSecondaryIndexes"]
+        ]
+        self._written: dict[str, Row] = {}
+
+    def of(self, row: Row, *, twice: bool) -> int:
+        """`twice`: in a transaction, where the row itself is billed for being prepared as well."""
+        before = self._written.get(row["attributes"]["pk"])
+        self._written[row["attributes"]["pk"]] = row
+        units = ceil(max(row["size"], before["size"] if before else 0) / _KB)
+        written = units * (2 if twice else 1)
+        for keys, holds_rows in self._indexes:
+            was, now = _place(before, keys), _place(row, keys)
+            touched = len({was, now} - {None}) if was != now or holds_rows else 0
+            written += touched * (units if holds_rows else 1)
+        return written
+
+
+def _place(row: Row | None, keys: list[str]) -> tuple[str, ...] | None:
+    """Where it stands in the index of these keys."""
+    if row is None or not row["attributes"].keys() >= set(keys):
+        return None
+    return tuple(row["attributes"][key] for key in keys)
 
 
 def _fed_by_queues(stack: Stack) -> set[str]:

@@ -19,6 +19,8 @@ _APPLICATION = re.compile(r"(?:^|\s)app/(\S+)")
 _OUTSIDE = "(outside)"
 
 
+# Characters; the longest that DynamoDB takes for a key of an index is of this size.
+_SHORT = 1024
 _SENDING = ("PutItem", "TransactWriteItems", "PutEvents")
 
 
@@ -27,8 +29,8 @@ class Sent(NamedTuple):
 
     size: int
     """Bytes."""
-    attributes: list[str]
-    """A row's: they tell in which indexes it is."""
+    attributes: dict[str, str]
+    """A row's that are short: they tell which row it is, and where in which indexes."""
 
 
 class Call(NamedTuple):
@@ -91,13 +93,14 @@ def sent_by(operation: str, body: bytes) -> list[Sent]:
         case "TransactWriteItems":
             return [_row(put["Item"]) for action in document["TransactItems"] if (put := action.get("Put"))]
         case _:
-            return [Sent(len(json.dumps(entry)), []) for entry in document["Entries"]]
+            return [Sent(len(json.dumps(entry)), {}) for entry in document["Entries"]]
 
 
 def _row(item: dict[str, dict[str, Any]]) -> Sent:
     # As DynamoDB counts: names and values, without the words of the protocol.
     size = sum(len(name) + len(str(value).encode()) for name, typed in item.items() for value in typed.values())
-    return Sent(size, sorted(item))
+    values = {name: str(value) for name, typed in item.items() for value in typed.values()}
+    return Sent(size, {name: value for name, value in values.items() if len(value) <= _SHORT})
 
 
 def identify(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Call | None:

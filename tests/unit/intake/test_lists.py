@@ -257,8 +257,8 @@ def test_more_rows_than_one_batch_takes_and_rows_that_were_left_unread(
         answer = whole(RequestItems={state.table.name: {"Keys": some}})
         return {**answer, "UnprocessedKeys": {state.table.name: {"Keys": rest}} if rest else {}}
 
-    monkeypatch.setattr("trainyard.store.table.repositories._KEYS_PER_BATCH", 3)
-    monkeypatch.setattr("trainyard.store.table.repositories.time.sleep", lambda _: None)
+    monkeypatch.setattr("trainyard.store.table.rows._KEYS_PER_BATCH", 3)
+    monkeypatch.setattr("trainyard.store.table.rows.time.sleep", lambda _: None)
     monkeypatch.setattr(dynamodb, "batch_get_item", half)
     names = [f"ada/p{number}" for number in (5, 1, 7, 0, 3, 9, 2)]
     assert [one.full_name for one in state.table.repositories(names)] == [n for n in names if n != "ada/p9"]

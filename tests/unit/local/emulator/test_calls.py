@@ -54,9 +54,10 @@ def test_a_webhook_is_no_call():
 
 def test_what_a_call_put_is_weighed():
     item = {"pk": {"S": "RUN#1"}, "version": {"N": "12"}}
-    assert sent_by("PutItem", json.dumps({"Item": item}).encode()) == [Sent(16, ["pk", "version"])]
+    row = Sent(16, {"pk": "RUN#1", "version": "12"})
+    assert sent_by("PutItem", json.dumps({"Item": item}).encode()) == [row]
     both = {"TransactItems": [{"Put": {"Item": item}}, {"ConditionCheck": {"Key": {}}}]}
-    assert sent_by("TransactWriteItems", json.dumps(both).encode()) == [Sent(16, ["pk", "version"])]
+    assert sent_by("TransactWriteItems", json.dumps(both).encode()) == [row]
     assert [sent.size for sent in sent_by("PutEvents", b'{"Entries": [{"Detail": "ab"}, {}]}')] == [16, 2]
     assert sent_by("GetItem", b"{}") == []
 
@@ -64,11 +65,11 @@ def test_what_a_call_put_is_weighed():
 def test_the_newest_calls_are_reported_and_forgotten():
     log = CallLog(kept=2)
     for operation in ("GetObject", "PutObject", "PutItem"):
-        log.add(MadeCall(Call("Api", "s3", operation), 1.0, 0.5, [Sent(3, ["pk"])], 7))
+        log.add(MadeCall(Call("Api", "s3", operation), 1.0, 0.5, [Sent(3, {"pk": "x"})], 7))
     assert [call["operation"] for call in log.report()] == ["PutObject", "PutItem"]
     assert log.report()[1] == {
         "caller": "Api", "service": "s3", "operation": "PutItem", "at": 1.0, "seconds": 0.5,
-        "sent": [{"size": 3, "attributes": ["pk"]}], "returned": 7,
+        "sent": [{"size": 3, "attributes": {"pk": "x"}}], "returned": 7,
     }  # fmt: skip
     log.reset()
     assert log.report() == []

@@ -14,13 +14,13 @@ from trainyard.store.table.checks import check_item
 from trainyard.store.table.cursors import Page
 from trainyard.store.table.inspections import storage_task_item
 from trainyard.store.table.pushes import push_item
-from trainyard.store.table.rows import ACTIVE, Rows
+from trainyard.store.table.rows import Rows
 
 
 class AskedRows(Rows):
     def unanswered(self, limit: int = 100, cursor: str | None = None) -> Page[Asked]:
         """Pushes, checks and inspections without an answer, oldest first."""
-        items, following = self._find(ACTIVE, "active", "asked", limit, cursor)
+        items, following = self._find_active("asked", limit, cursor)
         return Page([row for row in map(row_of, items) if row is not None and not isinstance(row, Run)], following)
 
     def nudge(self, row: Asked) -> bool:

@@ -10,7 +10,6 @@ The `listed` rows, one for each member and one if it is public, are written with
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,6 @@ from trainyard.model.repository import Listed, Repository, RepositoryKind
 from trainyard.store.places import MAX_CHANGES, PUBLIC, listed_at, places_of, shared_with, within_one_transaction
 from trainyard.store.table.cursors import Page, write_cursor
 from trainyard.store.table.rows import (
-    ACTIVE,
     BY_PROJECT,
     NOT_MET,
     TRIES,
@@ -29,8 +27,6 @@ from trainyard.store.table.rows import (
     indexed_item,
     key,
 )
-
-_KEYS_PER_BATCH = 100
 
 
 class RepositoryRows(Rows):
@@ -45,10 +41,10 @@ class RepositoryRows(Rows):
 
     def repositories(self, full_names: Sequence[str]) -> list[Repository]:
         """Those of these names that are there, in their order."""
-        found: dict[str, Repository] = {}
-        for start in range(0, len(full_names), _KEYS_PER_BATCH):
-            found |= self._batch_of_repositories(full_names[start : start + _KEYS_PER_BATCH])
-        return [found[name] for name in full_names if name in found and found[name].removed_at is None]
+        rows = self._items([f"REPOSITORY#{name}" for name in full_names])
+        items = [rows[pk] for name in full_names if (pk := f"REPOSITORY#{name}") in rows]
+        found = [Repository.model_validate_json(item["document"]["S"]) for item in items]
+        return [repository for repository in found if repository.removed_at is None]
 
     def create_repository(self, repository: Repository) -> None:
         """AlreadyThereError if one has that name. ValueError for more members than one transaction lists."""
@@ -96,7 +92,7 @@ class RepositoryRows(Rows):
 
     def projects(self, limit: int, cursor: str | None = None) -> Page[Repository]:
         """All projects by name."""
-        return self._query(Repository, ACTIVE, "active", "project", limit, cursor, newest_first=False)
+        return self._active(Repository, "project", limit, cursor)
 
     def _replace_repository(self, known: Repository, wanted: Repository, document: Any) -> bool:
         """False if somebody else wrote meanwhile. `document` is `known` as it is stored."""
@@ -123,19 +119,6 @@ class RepositoryRows(Rows):
             *({"Put": {"TableName": self.name, "Item": item}} for item in added),
             *({"Delete": {"TableName": self.name, "Key": each}} for each in gone),
         ]
-
-    def _batch_of_repositories(self, full_names: Sequence[str]) -> dict[str, Repository]:
-        keys: Any = [key(f"REPOSITORY#{name}") for name in dict.fromkeys(full_names)]
-        found: list[Repository] = []
-        for attempt in range(TRIES):
-            answer: Any = self._dynamodb.batch_get_item(RequestItems={self.name: {"Keys": keys}})
-            items = answer["Responses"].get(self.name, [])
-            found += [Repository.model_validate_json(item["document"]["S"]) for item in items]
-            keys = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            if not keys:
-                return {each.full_name: each for each in found}
-            time.sleep(0.02 * 2**attempt)
-        raise TimeoutError(f"DynamoDB leaves {len(keys)} rows unread")
 
     def _listed(self, place: str, limit: int, cursor: str | None) -> Page[Listed]:
         return self._query(Listed, BY_PROJECT, "project", place, limit, cursor, newest_first=False)

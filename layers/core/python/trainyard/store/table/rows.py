@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ BY_PROJECT = "by_project"
 ACTIVE = "active"
 # Two functions that write one row at the same time: the slower reads again. More tries would hide a storm.
 TRIES = 8
+_KEYS_PER_BATCH = 100
 NOT_MET = frozenset({"None", "ConditionalCheckFailed"})
 
 
@@ -84,6 +86,25 @@ class Rows:
         """Silent where there is none."""
         self._dynamodb.delete_item(TableName=self.name, Key=key(pk))
 
+    def _items(self, pks: Sequence[str]) -> dict[str, Any]:
+        """Those of these rows that are there, by their keys."""
+        found: dict[str, Any] = {}
+        for start in range(0, len(pks), _KEYS_PER_BATCH):
+            for item in self._batch([key(pk) for pk in dict.fromkeys(pks[start : start + _KEYS_PER_BATCH])]):
+                found[item["pk"]["S"]] = item
+        return found
+
+    def _batch(self, keys: list[Any]) -> Iterator[Any]:
+        for attempt in range(TRIES):
+            asked: Any = {self.name: {"Keys": keys, "ConsistentRead": True}}
+            answer: Any = self._dynamodb.batch_get_item(RequestItems=asked)
+            yield from answer["Responses"].get(self.name, [])
+            keys = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if not keys:
+                return
+            time.sleep(0.02 * 2**attempt)
+        raise TimeoutError(f"DynamoDB leaves {len(keys)} rows unread")
+
     def _query(
         self,
         model: type[Row],
@@ -97,6 +118,18 @@ class Rows:
     ) -> Page[Row]:
         items, following = self._find(index, attribute, value, limit, cursor, newest_first=newest_first)
         return Page([model.model_validate_json(item["document"]["S"]) for item in items], following)
+
+    def _active(self, model: type[Row], value: str, limit: int, cursor: str | None) -> Page[Row]:
+        """Rows that stand in `active` under `value`, oldest first."""
+        items, following = self._find_active(value, limit, cursor)
+        return Page([model.model_validate_json(item["document"]["S"]) for item in items], following)
+
+    def _find_active(self, value: str, limit: int, cursor: str | None) -> tuple[list[Any], str | None]:
+        """The index holds keys alone, so that most changes of a row leave it as it is; the rows themselves are read."""
+        keys, following = self._find(ACTIVE, "active", value, limit, cursor)
+        found = self._items([each["pk"]["S"] for each in keys])
+        rows = [found[each["pk"]["S"]] for each in keys if each["pk"]["S"] in found]
+        return [row for row in rows if row.get("active") == {"S": value}], following
 
     def _find(
         self, index: str, attribute: str, value: str, limit: int, cursor: str | None, *, newest_first: bool = False

@@ -14,7 +14,7 @@ from typing import Any
 
 from trainyard.model.run import Run
 from trainyard.store.table.cursors import Page
-from trainyard.store.table.rows import ACTIVE, BY_PROJECT, TRIES, Rows, TooManyConflictsError, indexed_item
+from trainyard.store.table.rows import BY_PROJECT, TRIES, Rows, TooManyConflictsError, indexed_item
 
 
 class RunRows(Rows):
@@ -63,11 +63,11 @@ class RunRows(Rows):
 
     def active_runs(self, limit: int = 1000, cursor: str | None = None) -> Page[Run]:
         """Runs that have not ended, oldest first."""
-        return self._query(Run, ACTIVE, "active", "run", limit, cursor, newest_first=False)
+        return self._active(Run, "run", limit, cursor)
 
     def unsettled_runs(self, limit: int = 100, cursor: str | None = None) -> Page[Run]:
         """Runs that have ended and whose log or evaluation is still to come, oldest first."""
-        return self._query(Run, ACTIVE, "active", "ended", limit, cursor, newest_first=False)
+        return self._active(Run, "ended", limit, cursor)
 
 
 def run_key(run_id: str) -> str:
