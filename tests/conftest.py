@@ -25,23 +25,26 @@ settings.load_profile("untimed")
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"
 collect_ignore = ["data"]  # some of it looks like tests
+WITHOUT_STACK = "tests/e2e/test_training_examples.py"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist makes names of the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests stay together where `pytest -n` gives them to several processes, and in which order all are begun.
-
-    A file stays whole for the sake of its fixtures; so do all files on the one embedded stack. They mostly wait: begun
-    first, they take their time beside everything else.
-    """
-    for item in items:
-        together = "stack" if _is_on_the_stack(item) else item.path.relative_to(ROOT).as_posix()
-        item.add_marker(pytest.mark.xdist_group(together))
-    items.sort(key=lambda item: (not _is_on_the_stack(item), item.get_closest_marker("e2e") is None))
+    """What mostly waits, and takes longest, begins first: where there are several processes, the others run beside it."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 
-def _is_on_the_stack(item: pytest.Item) -> bool:
-    return item.path.parent == ROOT / "tests" / "e2e" and "stack" in getattr(item, "fixturenames", ())
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where there are several processes (`pytest -n`), a file stays in one, and so do all files on the one stack."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class WholeFilesAndTheStack(LoadFileScheduling):
+        # Not by xdist's groups: xdist 3.8 writes them into the tests' names, which pytest 9.2 ignores.
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "stack" if file.startswith("tests/e2e/") and file != WITHOUT_STACK else file
+
+    return WholeFilesAndTheStack(config, log)
 
 
 @pytest.fixture
