@@ -10,7 +10,7 @@ from data.validation.good_repositories import FOLDERS, REPOSITORIES
 from trainyard.model.finding import Severity
 from trainyard.validation.arguments import accepted_arguments
 from trainyard.validation.engine import check
-from trainyard.validation.run_file import read_run_file
+from trainyard.validation.run_file.reading import read_run_file
 from trainyard.validation.snapshot import MemorySnapshot
 from trainyard.validation.view import RunView
 

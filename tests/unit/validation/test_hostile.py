@@ -18,7 +18,7 @@ from trainyard.validation.engine import check
 from trainyard.validation.patterns import matches
 from trainyard.validation.rules import all_rules
 from trainyard.validation.rules.contract import EXAMPLE_SPEC, RepositoryRule, RunRule
-from trainyard.validation.run_file import NAMES, read_run_file
+from trainyard.validation.run_file.reading import NAMES, read_run_file
 from trainyard.validation.script import MAX_TOTAL_BYTES
 from trainyard.validation.snapshot import MAX_FOLDERS, MemorySnapshot
 from trainyard.validation.view import RunView

@@ -6,7 +6,7 @@ import pytest
 
 from trainyard.validation.engine import check
 from trainyard.validation.rules.contract import EXAMPLE_SPEC
-from trainyard.validation.run_file import read_run_file
+from trainyard.validation.run_file.reading import read_run_file
 from trainyard.validation.snapshot import MemorySnapshot
 from trainyard.validation.trigger import started_by
 

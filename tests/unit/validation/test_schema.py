@@ -13,7 +13,7 @@ from trainyard.model.catalogue import load_catalogue
 from trainyard.validation.document import read_document
 from trainyard.validation.rules import rule
 from trainyard.validation.rules.contract import EXAMPLE_SPEC
-from trainyard.validation.run_file import NAMES
+from trainyard.validation.run_file.reading import NAMES
 from trainyard.validation.schema import run_file_schema
 
 VALIDATOR = Draft202012Validator(run_file_schema())

@@ -12,7 +12,8 @@ from trainyard.model.finding import Finding, Severity
 from trainyard.model.text import Text
 from trainyard.validation.rules import all_rules, rule
 from trainyard.validation.rules.contract import RepositoryRule, RunRule
-from trainyard.validation.run_file import Problem, ReadRunFile, read_run_file
+from trainyard.validation.run_file.problems import Problem
+from trainyard.validation.run_file.reading import ReadRunFile, read_run_file
 from trainyard.validation.snapshot import Snapshot
 from trainyard.validation.view import RunView
 

@@ -17,7 +17,7 @@ from trainyard.validation.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from trainyard.validation.document import Document
-    from trainyard.validation.run_file import ReadRunFile
+    from trainyard.validation.run_file.reading import ReadRunFile
 
 REQUIREMENTS_NAME = "pip-requirements.txt"
 

@@ -1,4 +1,4 @@
-"""The file that describes the runs. `validation/run_file.py` reads it and finds these faults on the way."""
+"""The file that describes the runs. `validation/run_file` reads it and finds these faults on the way."""
 
 from __future__ import annotations
 
