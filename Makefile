@@ -36,12 +36,13 @@ down: ## stop the embedded stack
 
 test: lint unit ## lint and every test
 
-lint: setup ## ruff, mypy, cfn-lint, hadolint, sam validate
+lint: setup ## ruff, mypy, cfn-lint, hadolint, shellcheck, sam validate
 	$(BIN)/ruff check $(PY_SOURCES)
 	$(BIN)/ruff format --check $(PY_SOURCES)
 	$(BIN)/mypy layers/core/python/trainyard
 	$(BIN)/cfn-lint $(TEMPLATES)
 	$(BIN)/hadolint --config infra/images/.hadolint.yaml infra/images/*/Dockerfile
+	$(BIN)/shellcheck .ci/run infra/images/push infra/recipes/*.sh infra/local/githost/hooks/*.sh layers/*/compile.sh
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1 --template template.yaml
 
 unit: setup ## pytest: unit, contracts, functions, e2e
