@@ -1,11 +1,13 @@
 """The attempt's log on its way to the bucket, in small chunks while the script runs.
 
 Everything is first written to a spool file, so a bucket that cannot be reached neither blocks the script nor loses a
-line, and memory stays small. One thread sends what the spool holds; an object's name is the offset of its first byte.
+line, and memory stays small. Where the disk is full, the log's end, which says so, is held in memory. One thread sends
+what there is; an object's name is the offset of its first byte.
 """
 
 from __future__ import annotations
 
+import errno
 import gzip
 import threading
 import time
@@ -20,6 +22,8 @@ CHUNK_BYTES = 1 << 20
 INTERVAL_SECONDS = 1.0
 # Beyond this a script is not logging but filling the disk.
 MAX_LOG_BYTES = 8 << 30
+# What a script still says on a full disk before it is ended. With more to send, nothing else would ever be read.
+MAX_HELD_BYTES = 16 << 20
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 
@@ -32,8 +36,11 @@ class LogShipper:
     ) -> None:
         self._objects, self._run_id, self._attempt = objects, run_id, attempt
         self._max_bytes = max_bytes
-        self._spool = spool.open("w+b")
+        # Without a buffer, a full disk is known at the write that did not fit.
+        self._spool = spool.open("w+b", buffering=0)
         self._base = 0  # offset in the log of the spool's first byte
+        self._spooled = 0  # and of what comes behind its last
+        self._held = bytearray()  # what comes behind the spool
         self._sent = 0
         self._written = 0
         self._at_line_start = True
@@ -58,12 +65,15 @@ class LogShipper:
             room = self._max_bytes - self._written
             self._append(data[:room])
             if len(data) > room:
-                self._full = True
-                self._append_line(
+                self._end_with(
                     Text(
                         en=f"the log is longer than {self._max_bytes} bytes; the rest is not kept",
                         zh=f"日志超过 {self._max_bytes} 字节，其余部分不再保存",
                     )
+                )
+            elif len(self._held) > MAX_HELD_BYTES:
+                self._end_with(
+                    Text(en="the disk is full; the rest of the log is not kept", zh="磁盘已满，其余日志不再保存")
                 )
             self._changed.notify()
 
@@ -86,16 +96,34 @@ class LogShipper:
                 self._spool.close()
         return arrived
 
+    def _end_with(self, text: Text) -> None:
+        """Nothing more of the script's is kept."""
+        self._full = True
+        self._append_line(text)
+
     def _append_line(self, text: Text) -> None:
         start = "" if self._at_line_start else "\n"
         self._append(f"{start}[trainyard] {text}\n".encode())
 
     def _append(self, data: bytes) -> None:
         if data:
-            self._spool.seek(self._written - self._base)
-            self._spool.write(data)
+            fits = 0 if self._held else self._spool_some(data)
+            self._held += data[fits:]
             self._written += len(data)
             self._at_line_start = data.endswith(b"\n")
+
+    def _spool_some(self, data: bytes) -> int:
+        """Write as much as there is room for on the disk, and return how many bytes that was."""
+        self._spool.seek(self._spooled - self._base)
+        fits = 0
+        try:
+            while fits < len(data):
+                fits += self._spool.write(data[fits:])
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        self._spooled += fits
+        return fits
 
     def _ship(self) -> None:
         sent_at = -INTERVAL_SECONDS
@@ -116,14 +144,18 @@ class LogShipper:
                 self._drop_sent()
 
     def _next_chunk(self) -> bytes:
+        if self._sent >= self._spooled:
+            begin = self._sent - self._spooled
+            return bytes(self._held[begin : begin + CHUNK_BYTES])
         self._spool.seek(self._sent - self._base)
-        return self._spool.read(CHUNK_BYTES)
+        return self._spool.read(min(CHUNK_BYTES, self._spooled - self._sent))
 
     def _drop_sent(self) -> None:
         """Give the disk back what is not needed any more, whenever all has been sent."""
         if self._sent == self._written:
             self._spool.truncate(0)
-            self._base = self._written
+            self._held.clear()
+            self._base = self._spooled = self._written
 
     def _put(self, chunk: bytes) -> bool:
         """The same bytes under the same name until they have arrived; False if it was given up."""
