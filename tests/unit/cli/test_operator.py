@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from builders import a_repository
 
 from trainyard import clients
 from trainyard.cli.main import run
-from trainyard.model.repository import Scope
+from trainyard.model.repository import Scope, Visibility
 from trainyard.store import State
 from trainyard.store.access import authenticate
+from trainyard.store.table import Table
 
 TEMPLATE = {
     "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
@@ -44,6 +47,45 @@ def test_the_first_token(deployed: State, capsys: pytest.CaptureFixture[str]) ->
 def test_mistakes(deployed: State, capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:
     assert run(["operator", "token", *words]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_repositories_of_before_there_were_lists(deployed: State, capsys: pytest.CaptureFixture[str]) -> None:
+    table = deployed.table
+    table.create_repository(a_repository("ada/shared", members=["bob", "eve"]))
+    table.create_repository(a_repository("ada/public", visibility=Visibility.PUBLIC, members=["bob"]))
+    table.create_repository(a_repository("ada/own"))
+    table.create_repository(a_repository("ada/gone", members=["bob"]))
+    table.change_repository("ada/gone", lambda known: known.model_copy(update={"removed_at": known.created_at}))
+    entries = _entries()
+    assert len(entries) == 4
+    for entry in entries[1:]:
+        clients.client("dynamodb").delete_item(TableName=table.name, Key={"pk": entry["pk"]})
+    for made in (3, 0):
+        assert run(["operator", "list-unlisted"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"listed": made}
+        assert _entries() == entries
+    assert [one.repository for one in table.shared_with("bob").rows] == ["ada/public", "ada/shared"]
+
+
+def test_who_leaves_while_a_repository_is_listed_stays_out(deployed: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = deployed.table
+    table.create_repository(a_repository("ada/shared", members=["bob"]))
+    for entry in _entries():
+        clients.client("dynamodb").delete_item(TableName=table.name, Key={"pk": entry["pk"]})
+    look = Table._list_unlisted
+
+    def leave_first(self: Table, item: Any) -> int:
+        table.change_repository("ada/shared", lambda known: known.model_copy(update={"members": []}))
+        return look(self, item)
+
+    monkeypatch.setattr(Table, "_list_unlisted", leave_first)
+    assert table.list_unlisted() == 0
+    assert _entries() == []
+
+
+def _entries() -> list[Any]:
+    items = clients.client("dynamodb").scan(TableName="trainyard")["Items"]
+    return sorted((item for item in items if item["kind"]["S"] == "listed"), key=lambda item: str(item["pk"]))
 
 
 def test_dead_letters_go_back_to_their_queues(deployed: State, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,9 @@ def add(subparsers: Any) -> None:
     token.add_argument("--scope", action="append", choices=("read", "write", "operate"), help="operate, if left out")
     token.add_argument("--name", default="made by an operator", help="what it is for")
     token.add_argument("--stack", default="trainyard", help="name of the CloudFormation stack; trainyard if left out")
+    words = "enter repositories of before there were lists of what is shared and public, once after the upgrade"
+    lists = with_json(command(own, "list-unlisted", _list_unlisted, words))
+    lists.add_argument("--stack", default="trainyard", help="name of the CloudFormation stack; trainyard if left out")
 
 
 def _token(options: argparse.Namespace) -> None:
@@ -58,6 +61,14 @@ def _token(options: argparse.Namespace) -> None:
         print_json({"id": made.id, "user": made.user, "scopes": scopes, "token": secret})
     else:
         print(secret)
+
+
+def _list_unlisted(options: argparse.Namespace) -> None:
+    made = _table(options.stack).list_unlisted()
+    if wants_json(options):
+        print_json({"listed": made})
+    else:
+        print(f"{made} entries made")
 
 
 def _redrive(options: argparse.Namespace) -> None:

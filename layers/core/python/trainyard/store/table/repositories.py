@@ -90,6 +90,20 @@ class RepositoryRows(Rows):
         """By name."""
         return self._listed(PUBLIC, limit, cursor)
 
+    def list_unlisted(self) -> int:
+        """Enter every repository where it should be listed and is not; returns how many entries that were.
+
+        Rows of before there were lists come into them only when they change. Reads the whole table. What changes
+        meanwhile lists itself.
+        """
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self.name,
+            FilterExpression="kind = :kind",
+            ExpressionAttributeValues={":kind": {"S": "repository"}},
+            ConsistentRead=True,
+        )
+        return sum(self._list_unlisted(item) for page in pages for item in page["Items"])
+
     def projects(self, limit: int, cursor: str | None = None) -> Page[Repository]:
         """All projects by name."""
         return self._active(Repository, "project", limit, cursor)
@@ -110,6 +124,21 @@ class RepositoryRows(Rows):
         actions = [{"Put": replace}, *self._moves(wanted, after - before, before - after)]
         # Two that write the same row at the same moment: neither may have come through.
         return self._all_or_none(actions, NOT_MET | {"TransactionConflict"})
+
+    def _list_unlisted(self, item: Any) -> int:
+        repository = Repository.model_validate_json(item["document"]["S"])
+        name = repository.full_name
+        places = {place for place in places_of(repository) if self._item(_listed_pk(place, name)) is None}
+        if not places:
+            return 0
+        unchanged = {
+            "TableName": self.name,
+            "Key": {"pk": item["pk"]},
+            "ConditionExpression": "document = :known",
+            "ExpressionAttributeValues": {":known": item["document"]},
+        }
+        entered = self._all_or_none([{"ConditionCheck": unchanged}, *self._moves(repository, places, set())])
+        return len(places) if entered else 0
 
     def _moves(self, repository: Repository, joined: set[str], left: set[str]) -> list[dict[str, Any]]:
         """A transaction's actions: where the repository is listed from now on, and where no more."""
