@@ -73,7 +73,7 @@ def _add_call(units: Counter[str], call: dict[str, Any], writes: _Writes) -> Non
             units["dynamodb reads"] += read_units(call)
         case "dynamodb", _:
             units["dynamodb writes"] += 1
-        case "events", _ if call["caller"] != "(outside)":  # what AWS's own services tell is free
+        case "events", _ if call["caller"] != "(outside)":  # what AWS's own services say is free
             units["eventbridge events"] += sum(ceil(event["size"] / (64 * _KB)) for event in call["sent"])
         case "s3", "GetObject" | "HeadObject":
             units["s3 reads"] += 1

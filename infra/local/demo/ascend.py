@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
+from infra.local.demo.performance import perform
 from infra.local.demo.proof import missing_pieces
-from infra.local.demo.scenario import ACCURACY, EPOCHS, EXAMPLE, DemoFailedError, Scenario
+from infra.local.demo.scenario import ACCURACY, EPOCHS, EXAMPLE, Scenario
 from infra.local.demo.screen import Screen
-from infra.local.demo.user import CommandFailedError, User
+from infra.local.demo.user import User
 from infra.local.emulator.client import client
-from infra.local.inside import dead_letters, new_token, state_of
-from infra.local.stack import HOME, Stack
-from trainyard.cli.client import ApiError
+from infra.local.inside import dead_letters, state_of
+from infra.local.stack import Stack
 
-USER = "demo"
 _LOOK_SECONDS = 1.0
 
 
 def play() -> int:
     """The exit status: 0 only if the run went through ModelArts, succeeded and left what every run leaves."""
     screen = Screen()
-    shutil.rmtree(HOME / "demo-ascend", ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="trainyard-ascend-"))
-    try:
-        screen.step("Starting the embedded stack with a ModelArts of its own: no account, everything on 127.0.0.1")
-        screen.note("No Ascend card is here: MindSpore for the CPU stands for the image, the emulator's S3 for OBS.")
-        with Stack("demo-ascend", keep=False, ascend=True, tell=screen.note) as stack, _Clock(stack):
-            stack.warm()
-            wrong = _play_on(stack, screen, folder)
-    except (DemoFailedError, CommandFailedError, ApiError) as error:
-        wrong = [str(error)]
-    finally:
-        screen.stop_watching()
-        shutil.rmtree(folder, ignore_errors=True)
-    for sentence in wrong:
-        screen.console.print(f"[bold red]not right:[/] {sentence}")
-    if not wrong:
-        screen.console.print("\n[bold green]The run went to ModelArts and came home[/] (on a CPU, not on a card)")
-    return 1 if wrong else 0
+    screen.step("Starting the embedded stack with a ModelArts of its own: no account, everything on 127.0.0.1")
+    screen.note("No Ascend card is here: MindSpore for the CPU stands for the image, the emulator's S3 for OBS.")
+    success = "The run went to ModelArts and came home, on a CPU and not on a card"
+    return perform("demo-ascend", screen, _act, success, ascend=True)
 
 
 class _Clock:
@@ -67,10 +51,12 @@ class _Clock:
                 functions.invoke(FunctionName="trainyard-sweep", Payload=json.dumps({"watch": True}).encode())
 
 
-def _play_on(stack: Stack, screen: Screen, folder: Path) -> list[str]:
-    addresses = stack.addresses
-    user = User(USER, new_token(addresses, USER), addresses.api, folder)
-    scenario = Scenario(user, screen, example=_for_ascend(folder))
+def _act(stack: Stack, screen: Screen, user: User) -> list[str]:
+    with _Clock(stack):
+        return _train(stack, Scenario(user, screen, example=_for_ascend(user.folder)))
+
+
+def _train(stack: Stack, scenario: Scenario) -> list[str]:
     scenario.create_dataset()
     commit, pushed_at = scenario.push_project()
     run = scenario.follow(scenario.run_of(commit), pushed_at, EPOCHS)

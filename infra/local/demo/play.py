@@ -3,53 +3,29 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
+from infra.local.demo.performance import perform
 from infra.local.demo.proof import missing_pieces
-from infra.local.demo.scenario import ACCURACY, EPOCHS, FINE_TUNING_EPOCHS, PROJECT, DemoFailedError, Scenario
+from infra.local.demo.scenario import ACCURACY, EPOCHS, FINE_TUNING_EPOCHS, PROJECT, Scenario
 from infra.local.demo.screen import Screen
-from infra.local.demo.user import CommandFailedError, User
-from infra.local.inside import dead_letters, new_token, state_of
-from infra.local.stack import HOME, Stack
-from trainyard.cli.client import ApiError, Client
+from infra.local.demo.user import User
+from infra.local.inside import dead_letters, state_of
+from infra.local.stack import Stack
+from trainyard.cli.client import Client
 from trainyard.model.result import AttemptResult
 from trainyard.store.layout import attempt_prefix, result_key
-
-USER = "demo"
 
 
 def play(*, keep: bool) -> int:
     """Run the demo; the exit status: 0 only if both runs succeeded and every stage left what it should."""
     screen = Screen()
-    began = datetime.now(UTC)
-    shutil.rmtree(HOME / "demo", ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="trainyard-demo-"))
-    try:
-        screen.step("Starting the embedded stack: no account, no Docker, everything on 127.0.0.1")
-        with Stack("demo", keep=False, tell=screen.note) as stack:
-            stack.warm()
-            wrong = _play_on(stack, screen, folder)
-    except (DemoFailedError, CommandFailedError, ApiError) as error:
-        wrong = [str(error)]
-    finally:
-        screen.stop_watching()
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
-    seconds = (datetime.now(UTC) - began).total_seconds()
-    for sentence in wrong:
-        screen.console.print(f"[bold red]not right:[/] {sentence}")
-    if not wrong:
-        screen.console.print(f"\n[bold green]Both runs succeeded, every stage left what it should[/] ({seconds:.0f} s)")
-    return 1 if wrong else 0
+    screen.step("Starting the embedded stack: no account, no Docker, everything on 127.0.0.1")
+    return perform("demo", screen, _act, "Both runs succeeded, every stage left what it should", keep=keep)
 
 
-def _play_on(stack: Stack, screen: Screen, folder: Path) -> list[str]:
-    addresses = stack.addresses
-    user = User(USER, new_token(addresses, USER), addresses.api, folder)
+def _act(stack: Stack, screen: Screen, user: User) -> list[str]:
     scenario = Scenario(user, screen)
     scenario.create_dataset()
     commit, pushed_at = scenario.push_project()

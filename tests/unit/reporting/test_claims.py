@@ -58,7 +58,7 @@ def test_a_second_event_leaves_it_to_the_first(state: State, host: StandInHost) 
 
 def test_the_same_event_again_goes_on_where_it_failed(state: State, host: StandInHost) -> None:
     def unavailable() -> None:
-        raise HostUnavailableError
+        raise HostUnavailableError("away")
 
     host.meanwhile = unavailable
     with pytest.raises(HostUnavailableError):

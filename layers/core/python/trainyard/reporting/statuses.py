@@ -45,6 +45,7 @@ def report_run(state: State, run_id: str, token: str = "", at: datetime | None =
         HostUnavailableError, TooManyConflictsError: the event is to be delivered again.
     """
     report: Report | None = None
+    addressee: tuple[Repository, str] | None = None
     for _ in range(_MOST_AT_ONCE):
         now = at or datetime.now(UTC)
         # In this order: the run is at least as new as what was told of it.
@@ -57,7 +58,7 @@ def report_run(state: State, run_id: str, token: str = "", at: datetime | None =
             return
         if report.is_taken(token, now, LEASE):
             return
-        addressee = _addressee(state, run)
+        addressee = addressee or _addressee(state, run)
         if addressee is None:
             _note_nobody(state, report, now)
             _settle(state, run, now)
