@@ -57,7 +57,9 @@ def test_groups_of_a_sweep_are_named():
     text = markdown(evaluate(metrics, {}))
     assert "### Group 1: lr=0.1" in text
     assert "### Group 2 (best): lr=0.2" in text
-    assert "#1" in html(evaluate(metrics, {}), metrics)
+    assert "accuracy lr=0.1" in html(evaluate(metrics, {}), metrics)
+    long = [MetricGroup({"note": "x" * 100 + str(number)}, group.series) for number, group in enumerate(metrics.groups)]
+    assert "accuracy #2" in html(evaluate(Metrics(long), {}), Metrics(long))
 
 
 def test_nothing_measured():

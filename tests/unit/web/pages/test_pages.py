@@ -20,7 +20,7 @@ from trainyard.evaluation.standard import evaluate
 from trainyard.model.budget import Budget
 from trainyard.model.finding import Finding, FindingCount, Severity
 from trainyard.model.metric import MetricGroup, Metrics, Point
-from trainyard.model.money import Cost, Estimate
+from trainyard.model.money import Approval, Cost, Estimate
 from trainyard.model.repository import Repository, RepositoryKind, Scope, Visibility
 from trainyard.model.run import EvaluationFacet, FacetState, FailureReason, LogsFacet, Run, RunState, Transition
 from trainyard.model.text import Text
@@ -267,6 +267,18 @@ def test_while_it_runs_a_run_says_the_most_that_it_may_cost(pages: State, ada: B
     most = Estimate(region="us-east-1", usd_per_hour=0.2, price_date="2026-01-02", most_usd=0.4)
     store(pages, finished(state=RunState.RUNNING, cost=Cost(seconds=0, usd=0.0), estimate=most))
     assert "<dt>Cost</dt><dd>at most $0.4</dd>" in ada.get(f"/runs/{RUN}").text
+
+
+def test_lists_say_which_run_waits_for_approval_and_only_who_may_approves(
+    pages: State, ada: Browser, eve: Browser, project: Repository
+) -> None:
+    held = Approval(reason=Text(en="It may cost too much.", zh="费用过高。"))
+    store(pages, finished(state=RunState.ADMITTED, approval=held))
+    pages.table.change_repository("ada/lenet5", lambda known: known.model_copy(update={"members": ["eve"]}))
+    for place in ("/", "/projects/ada/lenet5", f"/runs/{RUN}"):
+        assert "cost to be approved" in ada.get(place).words()
+    assert "Approve the cost" in ada.get(f"/runs/{RUN}").words()
+    assert "Approve the cost" not in eve.get(f"/runs/{RUN}").words()
 
 
 def test_lists_read_a_bounded_number_of_rows(pages: State, ada: Browser, project: Repository) -> None:

@@ -8,13 +8,14 @@ from html import escape
 from itertools import pairwise
 from typing import NamedTuple
 
-from trainyard.model.metric import Metrics, Point, downsample
+from trainyard.model.metric import MetricGroup, Metrics, Point, downsample
 
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 28, 32
 _COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 _POINTS_DRAWN = 600
 _TICKS = 4
+_LONGEST_LABEL = 40
 # Twice that is still a number: the height of the plot is divided by the difference of two values.
 _LARGEST = 1e300
 
@@ -35,8 +36,14 @@ def curves_of(metrics: Metrics, names: Sequence[str]) -> list[Curve]:
                 (x, point.value) for x, point in _placed(group.series.get(name, [])) if abs(point.value) < _LARGEST
             ]
             if points:
-                curves.append(Curve(f"{name} #{number + 1}" if many else name, points))
+                curves.append(Curve(f"{name} {_called(group, number)}" if many else name, points))
     return curves
+
+
+def _called(group: MetricGroup, number: int) -> str:
+    """What tells it from the others: the values that were tried, or its number where those are none or long."""
+    values = " ".join(f"{name}={value}" for name, value in group.parameters.items())
+    return values if 0 < len(values) <= _LONGEST_LABEL else f"#{number + 1}"
 
 
 def draw(title: str, curves: Sequence[Curve]) -> str:

@@ -150,6 +150,7 @@ _RUNS = _words(
     ("run.change", "Change and run", "修改后训练"),
     ("run.delete", "Delete", "删除"),
     ("run.waiting", "Why it waits:", "等待原因："),
+    ("run.unapproved", "cost to be approved", "费用待批准"),
     ("run.approve", "Approve the cost", "批准费用"),
     ("run.at_most", "at most {usd}", "最高 {usd}"),
     ("run.failure", "Why it did not succeed", "未成功的原因"),
