@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from trainyard.logs import left
 from trainyard.logs.index import index_run
 from trainyard.logs.live import load_index, read_lines, read_log
+from trainyard.logs.series import SeriesArchive
 from trainyard.model.metric import Metrics
 from trainyard.model.result import AttemptResult, Ending
 from trainyard.store import layout
@@ -152,3 +154,38 @@ def test_what_lies_beside_a_log_is_listed_once_and_not_where_the_runner_left_not
     _result(objects, Ending.SCRIPT_FAILED, exit_code=1)
     index_run(objects, RUN)
     assert b"told_by_a_file" in objects.get(layout.metrics_key(RUN))
+
+
+def test_names_that_no_file_can_have_hide_nothing(objects, ship):
+    pytest.importorskip("aimrocks")
+    repository = Path(__file__).parents[2] / "data" / "aim"
+    for path in repository.rglob("*"):
+        if path.is_file():
+            objects.put_file(layout.aim_prefix(RUN) + path.relative_to(repository).as_posix(), path)
+    known = next(path for path in repository.rglob("*.sst")).relative_to(repository).as_posix()
+    for name in (
+        f"{known}/below",
+        f"a/.aim/{'n' * 300}",
+        f"a/.aim/{'n' * 300}/x",
+        "a/.aim/../../../../etc/x",
+        "a/.aim",
+    ):
+        objects.put(layout.aim_prefix(RUN) + name, b"x")
+    ship(b"no metrics here\n")
+    index_run(objects, RUN)
+    found = Metrics.from_json(objects.get(layout.metrics_key(RUN)))
+    assert "val_accuracy" in found.names()
+
+
+def test_metrics_files_without_end_are_read_to_a_bound(objects, ship, monkeypatch):
+    for number in range(8):
+        objects.put(f"{layout.output_prefix(RUN)}{number}.csv", b"step,loss\n1,0.5\n")
+
+    def read() -> int:
+        return len(left._metrics_of_outputs(objects, RUN, SeriesArchive(objects, RUN)))
+
+    assert read() == 8
+    for bound, value in (("_MOST_LOOKED_AT", 3), ("_MOST_BYTES", 50), ("_MOST_SERIES", 3)):
+        with monkeypatch.context() as patch:
+            patch.setattr(left, bound, value)
+            assert read() == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,15 @@ from trainyard.store.objects import Objects
 _LARGEST_FILE = 128 << 20
 _LARGEST_REPOSITORY = 400 << 20
 _MOST_FILES = 200
+_MOST_LOOKED_AT = 2000
+"""Files that may be metrics by their names; the beginning of each has to be fetched to know."""
+_MOST_BYTES = 512 << 20
+"""Of all metrics files together; reading them takes minutes then."""
+_MOST_SERIES = 20_000
+"""Of all metrics files together."""
+_MOST_REPOSITORY_FILES = 8000
+_LONGEST_NAME = 200
+"""Bytes; while a file is fetched its name is longer."""
 
 
 def metrics_left(
@@ -37,17 +47,23 @@ def _metrics_of_outputs(objects: Objects, run_id: str, series: SeriesArchive) ->
     """What the metrics files among the run's outputs say; one too large to fetch is left out."""
     found: dict[str, Metrics] = {}
     prefix = layout.output_prefix(run_id)
+    looked_at = read = begun = 0
     with TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         for entry in objects.find(prefix):
             name = entry.key.removeprefix(prefix)
-            if entry.size > _LARGEST_FILE or len(found) >= _MOST_FILES or not _may_hold_metrics(name):
+            if entry.size > min(_LARGEST_FILE, _MOST_BYTES - read) or not _may_hold_metrics(name):
                 continue
+            if len(found) >= _MOST_FILES or looked_at >= _MOST_LOOKED_AT or begun >= _MOST_SERIES:
+                break
+            looked_at += 1
             if reader_of(name, objects.get_range(entry.key, 0, HEAD_BYTES)) is None:
                 continue
+            read += entry.size
             objects.get_file(entry.key, path)
             metrics = read_metrics_file(path, name, sink=series.sink(name))
             if metrics is not None and metrics.groups:
+                begun += sum(len(group.series) for group in metrics.groups)
                 found[name] = metrics
     return found
 
@@ -59,15 +75,15 @@ def _metrics_of_aim(objects: Objects, run_id: str, series: SeriesArchive) -> dic
     """
     prefix = layout.aim_prefix(run_id)
     entries = [entry for entry in objects.find(prefix) if "/.aim/" in entry.key]
-    if not entries or sum(entry.size for entry in entries) > _LARGEST_REPOSITORY:
+    is_too_large = sum(entry.size for entry in entries) > _LARGEST_REPOSITORY or len(entries) > _MOST_REPOSITORY_FILES
+    if not entries or is_too_large:
         return {}
     from trainyard.logs.readers.aim import aim_metrics, read_aim
 
     with TemporaryDirectory() as folder:
         for entry in entries:
-            path = (Path(folder) / entry.key.removeprefix(prefix)).resolve()
-            if path.is_relative_to(Path(folder).resolve()):
-                path.parent.mkdir(parents=True, exist_ok=True)
+            path = Path(folder) / entry.key.removeprefix(prefix)
+            if _is_possible(path, Path(folder)):
                 objects.get_file(entry.key, path)
         runs = read_aim(Path(folder))
     metrics = aim_metrics(runs, sink=series.sink("aim"))
@@ -78,3 +94,16 @@ def _metrics_of_aim(objects: Objects, run_id: str, series: SeriesArchive) -> dic
 def _may_hold_metrics(name: str) -> bool:
     """Checkpoints and images are not even looked into."""
     return name.lower().endswith((".csv", ".jsonl", ".ndjson", ".json")) or "events" in name
+
+
+def _is_possible(path: Path, folder: Path) -> bool:
+    """Whether there can be such a file in the folder; makes the way to it. Objects may have names that files cannot."""
+    if not path.resolve().is_relative_to(folder.resolve()) or len(path.name.encode()) > _LONGEST_NAME or path.is_dir():
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST):
+            raise
+        return False
+    return True

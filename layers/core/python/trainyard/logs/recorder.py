@@ -18,6 +18,11 @@ POINTS_KEPT = 4000
 GROUPS_KEPT = 1000
 SERIES_KEPT = 500
 """Of one group. A script that puts a counter into a metric's name would fill the memory otherwise."""
+SERIES_IN_ALL = 20_000
+LONGEST_NAME = 200
+"""Characters. What is called by more is no metric."""
+PARAMETERS_KEPT = 500
+"""Of one group."""
 
 _T = TypeVar("_T")
 
@@ -31,6 +36,7 @@ class Recorder:
         self._kept, self._sink = points_kept, sink
         self._groups: list[tuple[dict[str, Parameter], dict[str, KeptSeries]]] = []
         self._series: dict[str, KeptSeries] = {}
+        self._begun = 0
         self._parameters: dict[str, Parameter] = {}
         self._pending: dict[str, Parameter] = {}
         self._epoch: float | None = None
@@ -38,8 +44,9 @@ class Recorder:
 
     def add(self, row: Row, source: str) -> None:
         """Rows must come in the log's order. Where a source's epoch falls, the next training begins."""
-        if row.parameters:
-            self._pending.update(row.parameters)
+        for name, parameter in (row.parameters or {}).items():
+            if name in self._pending or (len(self._pending) < PARAMETERS_KEPT and len(name) <= LONGEST_NAME):
+                self._pending[name] = parameter
         epoch = row.epoch
         if epoch is None:
             epoch = self._epoch
@@ -53,7 +60,7 @@ class Recorder:
         for name, value in row.values.items():
             one = series.get(name)
             if one is None:
-                if len(series) >= SERIES_KEPT:
+                if not self._may_begin(name):
                     continue
                 one = series[name] = self._new_series(name)
             one.add(step, epoch, value, row.redrawn)
@@ -78,7 +85,7 @@ class Recorder:
             self._open_group()
         for name in dict.fromkeys(name for table, _ in tables for name in table.values):
             holders = [number for number, (table, _) in enumerate(tables) if name in table.values]
-            if name not in self._series and len(self._series) < SERIES_KEPT:
+            if name not in self._series and self._may_begin(name):
                 self._series[name] = self._new_series(name)
             if name in self._series:
                 self._series[name].extend(*_rows_of(name, [table for table, _ in tables], holders, order))
@@ -89,8 +96,13 @@ class Recorder:
         _tell_apart_by_learning_rate(groups)
         return Metrics(groups)
 
+    def _may_begin(self, name: str) -> bool:
+        """Whether there is room for one more series in the group that is open."""
+        return len(self._series) < SERIES_KEPT and len(name) <= LONGEST_NAME and self._begun < SERIES_IN_ALL
+
     def _new_series(self, name: str) -> KeptSeries:
         kept = bool(self._groups) and self._groups[-1][1] is self._series
+        self._begun += kept
         return KeptSeries(self._kept, partial(self._sink, len(self._groups) - 1, name) if self._sink and kept else None)
 
     def _enter(self, epoch: float, source: str) -> None:

@@ -1,31 +1,35 @@
-"""Aim repositories, read once and read-only with RocksDB alone.
+"""What an Aim repository holds: metrics, and texts, images and distributions to be shown.
 
-Aim's own query calls do not see a fresh repository until it is indexed, and cannot open one read-only. Its storage is
-plain: each run is one RocksDB under `.aim/meta/chunks/<run>` and one under `.aim/seqs/chunks/<run>`, whose keys are
-paths and whose values carry their type in the first byte (aim/storage/encoding). Written by Aim 3.15 to 3.29.
+`aim_files` reads it, in a process of its own: RocksDB is native code that was made for files of one's own, and these
+are a script's. It has an end in memory and time, no credentials, and where it breaks off, what came before counts.
 """
 
 from __future__ import annotations
 
-import struct
+import base64
+import json
+import os
+import subprocess
+import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from trainyard.logs.recorder import POINTS_KEPT
 from trainyard.logs.series import Sink
 from trainyard.model.metric import MetricGroup, Metrics, Parameter, Point, downsample
 
-_SENTINEL = 0xFE
-"""Ends a part of a path; where it begins one, an integer of 8 bytes follows."""
-_MOST_RUNS = 200
-_LONGEST_TEXT = 2000
-_OBJECT_BYTES = 64 << 20
-"""Images and distributions of one run that are read; the others are listed."""
-_MOST_ITEMS = 1000
 _MOST_BINS = 512
+_READER = ("-m", "trainyard.logs.readers.aim_files")
+READING_SECONDS = 180.0
+MOST_BYTES = 128 << 20
+"""Of what the reader may tell, images among it."""
+MOST_POINTS = 1_000_000
+"""Of all series together."""
 _IMAGES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"),
     (b"BM", "image/bmp"),
@@ -33,8 +37,6 @@ _IMAGES = (
 _DTYPES: dict[str, Any] = {"int64": "q", "float64": "d"}
 # A context that only says on which data it was measured goes before the metric's name, as other loggers have it.
 _SUBSETS = {"train", "val", "valid", "validation", "test", "eval"}
-
-_Path = tuple[str | int, ...]
 
 
 @dataclass
@@ -109,14 +111,79 @@ class AimRun:
 def read_aim(folder: Path) -> list[AimRun]:
     """The runs of the repository whose `.aim` lies in `folder`, whole or cut off; none where there is no repository.
 
-    A run that RocksDB cannot open is left out.
+    A run that RocksDB cannot open is left out. What is too much (`aim_files` has the bounds, `MOST_POINTS` and
+    `MOST_BYTES` are for all runs together) is cut off.
     """
-    chunks = folder / ".aim" / "meta" / "chunks"
-    if not chunks.is_dir():
+    if not (folder / ".aim" / "meta" / "chunks").is_dir():
         return []
-    names = sorted(path.name for path in chunks.iterdir() if path.is_dir())
-    runs = (_read_run(folder / ".aim", name) for name in names[:_MOST_RUNS])
-    return [run for run in runs if run is not None]
+    runs: list[AimRun] = []
+    left = MOST_POINTS
+    with suppress(ValueError, KeyError, TypeError, RecursionError):  # a line that was cut off: the reader is no more
+        for line in _told(folder):
+            run = _run_of(json.loads(line))
+            for one in run.sequences:
+                one.points = one.points[:left]
+                left -= len(one.points)
+            runs.append(run)
+    return runs
+
+
+def _told(folder: Path) -> Iterator[bytes]:
+    """What the reader's process says, a run on each line, to its end or ours."""
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LANG": "C.UTF-8"}
+    reader = subprocess.Popen(
+        [sys.executable, *_READER, str(folder.resolve())],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert reader.stdout is not None
+    timer = Timer(READING_SECONDS, reader.kill)
+    timer.start()
+    left = MOST_BYTES
+    try:
+        while left > 0 and (line := reader.stdout.readline(left)):
+            left -= len(line)
+            yield line
+    finally:
+        timer.cancel()
+        reader.kill()
+        reader.wait()
+        reader.stdout.close()
+
+
+def to_line(run: AimRun) -> bytes:
+    """A run as `read_aim` is told of it."""
+    sequences: list[dict[str, Any]] = [
+        {
+            "name": one.name,
+            "context": one.context,
+            "kind": one.kind,
+            "points": one.points,
+            "items": [_item_line(item) for item in one.items],
+        }
+        for one in run.sequences
+    ]
+    return json.dumps({"hash": run.hash, "parameters": run.parameters, "sequences": sequences}).encode() + b"\n"
+
+
+def _item_line(item: AimItem) -> list[Any]:
+    return [item.step, item.index, _coded(item.data), item.about]
+
+
+def _coded(data: bytes | str | None) -> Any:
+    return [base64.b64encode(data).decode()] if isinstance(data, bytes) else data
+
+
+def _decoded(data: Any) -> bytes | str | None:
+    return base64.b64decode(data[0]) if isinstance(data, list) else data
+
+
+def _run_of(told: dict[str, Any]) -> AimRun:
+    run = AimRun(told["hash"], told["parameters"])
+    for one in told["sequences"]:
+        items = [AimItem(step, index, _decoded(data), about) for step, index, data, about in one["items"]]
+        points = [Point(*point) for point in one["points"]]
+        run.sequences.append(AimSequence(one["name"], one["context"], one["kind"], points, items))
+    return run
 
 
 def aim_metrics(runs: list[AimRun], points_kept: int | None = POINTS_KEPT, sink: Sink | None = None) -> Metrics:
@@ -138,148 +205,3 @@ def aim_metrics(runs: list[AimRun], points_kept: int | None = POINTS_KEPT, sink:
                         sink(len(groups), one.title, *zip(*one.points, strict=True))
             groups.append(group)
     return Metrics(groups)
-
-
-def _read_run(aim: Path, name: str) -> AimRun | None:
-    try:
-        meta = list(_scan(aim / "meta" / "chunks" / name))
-        rows = _scan(aim / "seqs" / "chunks" / name) if (aim / "seqs" / "chunks" / name).is_dir() else iter(())
-        found, items = _columns(rows)
-    except _errors():
-        return None
-    run = AimRun(name)
-    contexts: dict[Any, dict[str, Any]] = {}
-    kinds: dict[tuple[Any, str], str] = {}
-    for path, value in meta:
-        match path:
-            case ("meta", "chunks", _, "attrs", first, *rest) if isinstance(value, str | int | float):
-                run.parameters[".".join(map(str, [first, *rest])).removeprefix("hparams.")] = value
-            case ("meta", "chunks", _, "contexts", context, key, *rest):
-                contexts.setdefault(context, {})[".".join(map(str, [key, *rest]))] = value
-            case ("meta", "chunks", _, "traces", context, str(sequence), "dtype"):
-                kinds[context, sequence] = str(value)
-    for place, columns in found.items():
-        context, title = place
-        empty = AimSequence(title, contexts.get(context, {}), kinds.get(place, "float"))
-        run.sequences.append(_sequence(empty, columns, items.get(place, {})))
-    run.sequences.sort(key=lambda one: one.title)
-    return run
-
-
-_Columns = dict[str, dict[int, Any]]
-
-
-_Place = tuple[Any, str]
-"""Context and name of a sequence."""
-_Items = dict[tuple[int, int | None], AimItem]
-
-
-def _columns(rows: Iterator[tuple[_Path, Any]]) -> tuple[dict[_Place, _Columns], dict[_Place, _Items]]:
-    """Of each sequence the columns (`val`, `step`, `epoch`, ...), key of the row -> value; and its objects."""
-    found: dict[_Place, _Columns] = {}
-    objects: dict[_Place, _Items] = {}
-    left = _OBJECT_BYTES
-    for path, value in rows:
-        match path:
-            case ("seqs", "v2", "chunks", _, context, str(name), str(column), int(key)):
-                found.setdefault((context, name), {}).setdefault(column, {})[key] = value
-            # The first layout has no column of steps: its rows are keyed by them.
-            case ("seqs", "chunks", _, context, str(name), str(column), int(key)):
-                columns = found.setdefault((context, name), {})
-                columns.setdefault(column, {})[key] = value
-                columns.setdefault("step", {})[key] = key
-            case ("BLOBS", "seqs", *_, context, str(name), "val", int(key), int(index), "data"):
-                left -= _add(objects, (context, name), (key, index), value, left)
-            case ("BLOBS", "seqs", *_, context, str(name), "val", int(key), "data"):
-                left -= _add(objects, (context, name), (key, None), value, left)
-            case ("seqs", *_, context, str(name), "val", int(key), int(index), str(about)):
-                _item(objects, (context, name), (key, index)).about[about] = value
-            case ("seqs", *_, context, str(name), "val", int(key), str(about), int(number)):
-                _item(objects, (context, name), (key, None)).about[f"{about}.{number}"] = value
-            case ("seqs", *_, context, str(name), "val", int(key), str(about)):
-                _item(objects, (context, name), (key, None)).about[about] = value
-    return found, objects
-
-
-def _item(objects: dict[_Place, _Items], place: _Place, key: tuple[int, int | None]) -> AimItem:
-    items = objects.setdefault(place, {})
-    return items.setdefault(key, AimItem(*key))
-
-
-def _add(objects: dict[_Place, _Items], place: _Place, key: tuple[int, int | None], value: Any, left: int) -> int:
-    """Keep an object's content if there is room left for it; gives how much that takes."""
-    item, items = _item(objects, place, key), objects[place]
-    if isinstance(value, str):
-        item.data = value[:_LONGEST_TEXT]
-    elif isinstance(value, bytes) and len(value) <= left and len(items) <= _MOST_ITEMS:
-        item.data = value
-    return len(item.data) if item.data is not None else 0
-
-
-def _sequence(sequence: AimSequence, columns: _Columns, items: _Items) -> AimSequence:
-    values, steps, epochs = columns.get("val", {}), columns.get("step", {}), columns.get("epoch", {})
-    for key in sorted(values, key=lambda key: (_number(steps.get(key)) or 0, key)):
-        step, value = _number(steps.get(key)), values[key]
-        at = None if step is None else int(step)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            sequence.points.append(Point(at, _number(epochs.get(key)), float(value)))
-    for row, index in sorted(items, key=lambda place: (place[0], place[1] or 0)):
-        item, step = items[row, index], _number(steps.get(row))
-        item.step = row if step is None else int(step)
-        sequence.items.append(item)
-    return sequence
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _scan(folder: Path) -> Iterator[tuple[_Path, Any]]:
-    import aimrocks
-
-    entries = aimrocks.DB(str(folder), aimrocks.Options(), read_only=True).iteritems()
-    entries.seek_to_first()
-    for key, value in entries:
-        try:
-            yield _path(key), _value(value)
-        except (ValueError, struct.error, IndexError):  # not one of Aim's, or damaged: the others count
-            continue
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """What RocksDB raises on files that are damaged or not there."""
-    from aimrocks import errors
-
-    return tuple(kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception))
-
-
-def _path(key: bytes) -> _Path:
-    parts: list[str | int] = []
-    position = 0
-    while position < len(key):
-        if key[position] == _SENTINEL:
-            parts.append(int(struct.unpack(">q", key[position + 1 : position + 9])[0]))
-            position += 10
-        else:
-            end = key.index(_SENTINEL, position)
-            parts.append(key[position:end].decode())
-            position = end + 1
-    return tuple(parts)
-
-
-def _value(data: bytes) -> Any:
-    """None, bool, int, float, str; an array or object is named by its type, bytes stay bytes."""
-    if not data:
-        return None
-    kind, content = data[0], data[1:]
-    reader = _TYPES.get(kind)
-    return None if kind == 0 else ... if reader is None else reader(content)
-
-
-_TYPES: dict[int, Callable[[bytes], Any]] = {
-    1: lambda content: content[0] != 0,
-    2: lambda content: struct.unpack("<q", content)[0],
-    3: lambda content: struct.unpack("<d", content)[0],
-    4: lambda content: content.decode(),
-    5: lambda content: content,
-}

@@ -6,10 +6,11 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from trainyard.logs.readers.contract import Row
-from trainyard.logs.readers.files import FileReader
+from trainyard.logs.readers.files import LONGEST_LINE, FileReader
 
 _STEP_NAMES = ("step", "global_step", "iteration", "iter")
 
@@ -24,7 +25,7 @@ class CsvReader(FileReader):
 
     def rows(self, path: Path) -> Iterator[Row]:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file, suppress(csv.Error):
-            lines = csv.reader(line.replace("\0", "") for line in file)
+            lines = csv.reader(line.replace("\0", "") for line in iter(partial(file.readline, LONGEST_LINE), ""))
             names = [name.strip() for name in next(lines, [])]
             for line in lines:
                 if row := _row(dict(zip(names, line, strict=False))):

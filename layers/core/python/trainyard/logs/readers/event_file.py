@@ -7,6 +7,7 @@ decoded here: 10,000 points take a tenth of a second.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,11 @@ from trainyard.logs.readers.contract import Row
 from trainyard.logs.readers.files import FileReader
 
 _FRAMING = 16
-_LONGEST_RECORD = 64 << 20
+_LARGEST_FILE = 1 << 40
+_LONGEST_RECORD = 16 << 20
+"""Longer ones, of images and graphs, are passed over."""
+_MOST_VALUES = 10_000
+"""Of one record."""
 _Value = int | bytes
 
 
@@ -45,7 +50,10 @@ def _records(file: BinaryIO) -> Iterator[bytes]:
     while len(header := file.read(12)) == 12:
         (length,) = struct.unpack("<Q", header[:8])
         if length > _LONGEST_RECORD:
-            return
+            if length > _LARGEST_FILE:
+                return
+            file.seek(length + 4, os.SEEK_CUR)
+            continue
         data = file.read(length)
         if len(data) < length or len(file.read(4)) < 4:
             return
@@ -54,12 +62,15 @@ def _records(file: BinaryIO) -> Iterator[bytes]:
 
 def _row(event: bytes) -> Row | None:
     """Event: step is field 2, summary field 5, whose values are its fields 1."""
-    step, values = 0, {}
+    step = 0
+    values: dict[str, float] = {}
     for number, content in _fields(event):
         if number == 2 and isinstance(content, int):
             step = content
         elif number == 5 and isinstance(content, bytes):
             for _, value in _fields(content):
+                if len(values) >= _MOST_VALUES:
+                    break
                 if isinstance(value, bytes) and (scalar := _scalar(value)):
                     values[scalar[0]] = scalar[1]
     return Row(values, step=step) if values else None

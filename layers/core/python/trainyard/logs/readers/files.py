@@ -22,6 +22,9 @@ REGISTRY = {
     "json_lines_file": "trainyard.logs.readers.json_lines:JsonLinesFileReader",
 }
 HEAD_BYTES = 4096
+LARGEST_DOCUMENT = 16 << 20
+"""Of a file that can only be read whole: as JSON's objects it takes up to 25 times as much memory."""
+LONGEST_LINE = 1 << 20
 
 
 class FileReader(ABC):

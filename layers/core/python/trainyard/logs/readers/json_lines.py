@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from trainyard.logs.readers.contract import Form, MetricReader, Row
-from trainyard.logs.readers.files import FileReader
+from trainyard.logs.readers.files import LONGEST_LINE, FileReader
 
 _OBJECT = re.compile(rb"\n(\{\"[^\n]{1,20000}\})[ \t]*(?=\n)")
-_LONGEST_LINE = 1 << 20
 _STEP_NAMES = ("step", "global_step", "iteration", "iter")
 # What loggers add that measures nothing.
 _NOT_METRICS = {"time", "timestamp", "ts", "t", "pid", "rank", "lineno", "line", "levelno", "epochs", "steps"}
@@ -70,7 +69,7 @@ class JsonLinesFileReader(FileReader):
 
     def rows(self, path: Path) -> Iterator[Row]:
         with path.open("rb") as file:
-            while line := file.readline(_LONGEST_LINE):
+            while line := file.readline(LONGEST_LINE):
                 try:
                     fields = json.loads(line)
                 except (ValueError, RecursionError):  # cut off, or of another kind: the lines around it count

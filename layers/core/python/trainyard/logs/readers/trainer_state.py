@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainyard.logs.readers.contract import Row
-from trainyard.logs.readers.files import FileReader
+from trainyard.logs.readers.files import LARGEST_DOCUMENT, FileReader
 from trainyard.logs.readers.json_lines import row_of
 
 
@@ -18,6 +18,8 @@ class TrainerStateReader(FileReader):
         return name.rsplit("/", 1)[-1] == "trainer_state.json" and head.lstrip().startswith(b"{")
 
     def rows(self, path: Path) -> Iterator[Row]:
+        if path.stat().st_size > LARGEST_DOCUMENT:
+            return
         try:
             history = json.loads(path.read_bytes()).get("log_history", [])
         except (ValueError, AttributeError, RecursionError):
