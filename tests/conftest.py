@@ -47,6 +47,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WholeFilesAndTheStack(config, log)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How much was tried by tests that find by themselves what to try (`record_property("tried", ...)`)."""
+    told = [
+        value for one in terminalreporter.getreports("passed") for name, value in one.user_properties if name == "tried"
+    ]
+    if told:
+        terminalreporter.section("tried")
+    for line in told:
+        terminalreporter.write_line(str(line))
+
+
 @pytest.fixture
 def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in a test may ever reach a real account."""

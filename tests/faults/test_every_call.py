@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ def _different(passages: list[Passage]) -> list[Passage]:
 
 
 @pytest.mark.parametrize("function", HANDLERS)
-def test_every_fault_of_every_call(way: Way, function: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_fault_of_every_call(way: Way, function: str, record_property: Callable[[str, object], None]) -> None:
     passages = _different([one for one in way.passages if one.step.function == function])
     assert passages, f"the way of tests/faults/way.py does not lead through {function}"
     wrong, tried, calls = [], 0, 0
@@ -108,8 +108,7 @@ def test_every_fault_of_every_call(way: Way, function: str, capsys: pytest.Captu
                 way.world.through(passage.step, (number, fault))
                 tried += way.world.wire.struck > before
                 wrong += [f"{call} ({number}) {fault}: {line}" for line in _difference(way, passage)]
-    with capsys.disabled():
-        print(f"\n  {function}: {calls} calls x {len(Fault)} faults = {tried} cases", end="")
+    record_property("tried", f"{function}: {calls} calls x {len(Fault)} faults = {tried} cases")
     assert not wrong, "\n".join(wrong)
 
 
