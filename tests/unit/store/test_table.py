@@ -109,6 +109,28 @@ def test_only_runs_that_have_not_ended_are_active(state: State) -> None:
     assert [run.id for run in state.table.active_runs().rows] == ["run-1", "run-2"]
 
 
+def test_active_runs_come_in_order_and_whole_however_many(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainyard.store.table.rows._KEYS_PER_BATCH", 2)
+    runs = [a_run(f"run-{number}", name=f"the {number}") for number in range(7)]
+    for run in reversed(runs):
+        state.table.create_run(run)
+    first = state.table.active_runs(limit=5)
+    assert first.rows + state.table.active_runs(cursor=first.cursor).rows == runs
+
+
+def test_what_the_index_still_holds_of_a_row_that_moved_on_is_left_out(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        state.table.create_run(a_run(f"run-{number}"))
+    held = state.table._find("active", "active", "run", 10, None)
+    state.table.change_run("run-0", lambda run: run.model_copy(update={"state": RunState.FAILED}))
+    state.table.delete_run("run-1")
+    # An index follows a moment later than the rows.
+    monkeypatch.setattr(state.table, "_find", lambda *_, **__: held)
+    assert [run.id for run in state.table.active_runs().rows] == ["run-2"]
+
+
 def test_a_deleted_run_is_in_no_list_but_still_known(state: State) -> None:
     state.table.create_run(a_run(state=RunState.FAILED))
     state.table.change_run("run-1", lambda run: lifecycle.mark_deleted(run, NOW))
