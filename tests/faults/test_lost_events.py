@@ -98,6 +98,35 @@ def test_a_question_that_was_lost_is_answered(around: tuple[World, str, Any], ki
     assert (made.rows(), made.objects()) == (rows, objects)
 
 
+def test_a_wish_to_stop_that_was_lost_reaches_the_job(around: tuple[World, str, Any]) -> None:
+    made, token, start = around
+    made.restore(start)
+    for number in (4, 5):
+        step = scenes(token)[number](made)
+        made.pending.extend([step] if step else [])
+        _settle(made, ("enqueue_job", "run.stop_requested"))
+    (job,) = made.batch._state.jobs.values()
+    assert job.status == "RUNNABLE"
+    for _ in range(2):
+        _sweep(made)
+    (run,) = made.state.table.runs_of(PROJECT).rows
+    assert (job.status, run.state, made.dead) == ("FAILED", "stopped", [])
+
+
+# Where the others are lost.
+ELSEWHERE = {
+    ("receive_push", "CodeCommit Repository State Change"): "unit/intake/test_missed.py",
+    ("track_job", "Batch Job Queue Blocked"): "unit/tracking/test_waiting.py",
+    ("report_status", "run.*"): "test_a_status_that_was_never_sent",
+    ("enqueue_job", "run.stop_requested"): "test_a_wish_to_stop_that_was_lost_reaches_the_job",
+}
+
+
+def test_every_kind_of_event_is_lost_once() -> None:
+    told = {(function, kind) for function, kinds in rules().items() for kind in kinds}
+    assert told == {*LOST, *(("validate_repo", kind) for kind in QUESTIONS), *ELSEWHERE}
+
+
 @pytest.mark.parametrize(("scene", "shown"), [(2, "running"), (3, "passed")])
 def test_a_status_that_was_never_sent(around: tuple[World, str, Any], scene: int, shown: str) -> None:
     made, token, start = around

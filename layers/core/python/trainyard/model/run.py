@@ -142,6 +142,11 @@ class StopRequest(BaseModel):
     failure: FailureReason | None = None
     """Set where the platform ends it because it cannot succeed any more: then it has failed, and this is why."""
 
+    @property
+    def reason(self) -> str:
+        """What its job is told."""
+        return f"stopped by {self.by}"
+
 
 class LogsFacet(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -66,7 +66,7 @@ def submit_run(state: State, run_id: str, token: str, backends: Backends, now: d
     submitted = state.table.change_run(run_id, lambda known: lifecycle.submitted(known, job, at), run)
     if submitted is not None and submitted.stop is not None and not submitted.state.is_final:
         # The wish came while the job was being submitted; its own event may have found no job yet.
-        backend.stop(job, _stop_reason(submitted))
+        backend.stop(job, submitted.stop.reason)
     return submitted
 
 
@@ -82,7 +82,7 @@ def stop_run(state: State, run_id: str, token: str, backends: Backends, now: dat
     backend = backends(framework.backend)
     job = run.job or _job_of(run, flavor, backend)
     if job is not None:
-        backend.stop(job, _stop_reason(run))
+        backend.stop(job, run.stop.reason)
     return run
 
 
@@ -142,8 +142,3 @@ def _choice(run: Run, catalogue: Catalogue) -> tuple[Framework, Flavor]:
     assert framework is not None, "validation admits only frameworks of the catalogue"
     assert flavor is not None, "validation admits only flavors of the catalogue"
     return framework, flavor
-
-
-def _stop_reason(run: Run) -> str:
-    assert run.stop is not None
-    return f"stopped by {run.stop.by}"

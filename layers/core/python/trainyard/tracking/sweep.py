@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from trainyard.compute.contract import ComputeBackend
 from trainyard.model import lifecycle
 from trainyard.model.report import NOBODY
-from trainyard.model.run import Run, RunState
+from trainyard.model.run import Run, RunState, StopRequest
 from trainyard.model.settings import settings
 from trainyard.model.spec import Machines
 from trainyard.store import State
@@ -34,6 +34,8 @@ class Sweep:
     """Runs whose job had gone further than was known."""
     nudged: int = 0
     """Runs whose last event was sent once more."""
+    stopped: int = 0
+    """Runs whose job was told once more that somebody wants it to end."""
 
 
 def sweep_runs(state: State, backends: Callable[[str], ComputeBackend], now: datetime | None = None) -> Sweep:
@@ -84,6 +86,9 @@ def _mend_job(
         else:
             status = backend.describe(run.job)
             after = track_job(state, explained(backend, status), at) if status is not None else run
+            if after is not None and after.stop is not None and _should_have_ended(after, after.stop, at):
+                backend.stop(run.job, after.stop.reason)
+                done.stopped += 1
             if status is not None and after is not None and status.blocked and _waited_long_enough(after, at):
                 backend.give_up_waiting(status)
         done.moved += after is not None and (after.state, after.attempt) != (run.state, run.attempt)
@@ -92,6 +97,11 @@ def _mend_job(
         _nudge_if_still(state, run, at, done)
         return None
     return run
+
+
+def _should_have_ended(run: Run, stop: StopRequest, at: datetime) -> bool:
+    """Whether a wish to stop it did not reach its job, or came to nothing there."""
+    return not run.state.is_final and at - stop.at > STANDSTILL
 
 
 def _waited_long_enough(run: Run, at: datetime) -> bool:

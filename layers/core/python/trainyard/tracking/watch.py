@@ -63,7 +63,7 @@ def look_after(state: State, run: Run, backends: Backends, at: datetime) -> Run 
     backend = backends(run.job.backend)
     if run.stop is not None:
         # Asked for again each time: a stop that came too early for one step reaches the next.
-        backend.stop(run.job, f"stopped by {run.stop.by}")
+        backend.stop(run.job, run.stop.reason)
     status = backend.attend(run.job)
     if status is None:
         return run
