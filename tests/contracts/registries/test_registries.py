@@ -6,9 +6,13 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from registry_fake import ACCOUNT, FakeRegistry, digest_of, layer, registry_fake
 
 from trainyard.hosts.contract import HostRefusedError, HostUnavailableError
@@ -220,6 +224,25 @@ def test_which_hosts_may_give_out_tokens_for_a_password(
     with pytest.raises(LoginRefusedError if goes else InvalidInput):
         OciRegistry(registry, LOGIN).manifest("team/secret", "v1")
     assert bool(shown) is goes
+
+
+_PIECES = ["https://", "http://", "//", "ghcr.io", "GHCR.IO", "@", "attacker.invalid", ":443", ":8443", "/token", "?", "#",
+           "\\", ".", " ", "\t", "%2e"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=9).map("".join) | st.text(max_size=40))
+@hypothesis_settings(max_examples=300, deadline=None)
+def test_whatever_a_registry_calls_its_token_host_the_password_stays_in_the_house(realm: str) -> None:
+    shown: list[str] = []
+    challenge = {"www-authenticate": f'Bearer realm="{realm}"'}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainyard.registries.oci.get_json", lambda url, *_: shown.append(url) or {"token": "t"})
+        patch.setattr("trainyard.registries.oci._get", _refusing(challenge))
+        with pytest.raises((ImageMissingError, InvalidInput)):
+            OciRegistry("ghcr.io", LOGIN).manifest("team/secret", "v1")
+    for url in shown:
+        parts = urlsplit(url)
+        assert (parts.scheme, parts.hostname, parts.port or 443) == ("https", "ghcr.io", 443)
 
 
 def _refusing(headers: dict[str, str]) -> Callable[..., NoReturn]:
