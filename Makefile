@@ -8,7 +8,7 @@ WORKERS ?= 0
 PYTEST_PARALLEL := -n $(WORKERS) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 TEMPLATES := template.yaml $(wildcard infra/*.yaml infra/recipes/*.yaml)
 
-.PHONY: setup demo demo-ascend smoke-modelarts up down test lint unit e2e bench format audit sbom build images clean help
+.PHONY: setup demo demo-ascend smoke-modelarts up down test lint unit e2e bench format audit sbom build images chroot clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ build: setup ## sam build
 
 images: setup ## build and push the images (docker or podman, credentials for the account)
 	PATH="$(CURDIR)/$(BIN):$$PATH" infra/images/push
+
+chroot: setup ## the steps of IMAGE=cpu or cuda in a chroot, where there is no engine (root, debootstrap)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infra.local.chroot $(or $(IMAGE),cpu) .trainyard/chroot
 
 clean: ## remove what was made here, but for the embedded stack's state
 	rm -rf .venv .aws-sam .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 # `epoch: 3 step: 44, loss is 0.2` and `Epoch:[  2/ 10], ...`: how far the training has come.
 _EPOCH = re.compile(r"[Ee]poch:?\s*\[?\s*(\d+)")
@@ -72,7 +73,7 @@ class Screen:
         plotext.plot_size(*_CURVE_SIZE)
         plotext.title(f"{name} by epoch")
         plotext.plot([x for x, _ in numbers], [y for _, y in numbers], marker="braille")
-        self.console.print(plotext.build(), markup=False)
+        self.console.print(Text.from_ansi(plotext.build()))  # a file gets no escape sequences
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
         table = Table(title=title, title_justify="left", title_style="bold")
