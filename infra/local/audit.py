@@ -20,7 +20,6 @@ def audit(uv: str | Path = _UV) -> int:
         subprocess.run([uv, *_EXPORT, "--output-file", requirements], check=True, stdout=subprocess.DEVNULL)
         # The lock names every package with its hashes, so nothing is resolved or built for the audit. Strict: a package
         # that could not be looked up is not one without faults.
-        # Strict: a package that nobody could look up is no package without faults.
         options = (
             "--strict",
             "--require-hashes",

@@ -252,7 +252,15 @@ def _refusing(headers: dict[str, str]) -> Callable[..., NoReturn]:
     return refuse
 
 
-@pytest.mark.parametrize("address", ["http://169.254.169.254/token", "https://10.0.0.1/", "file:///etc/passwd", "x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254/token", "https://10.0.0.1/", "file:///etc/passwd", "x", "//10.0.0.1/", "https://0x7f.1/",
+        "https://2852039166/latest", "https://0251.0376.0251.0376/", "https://[::ffff:169.254.169.254]/",
+        "https://[64:ff9b::a9fe:a9fe]/", "https://[fe80::1%25eth0]/", "https://[fd00:ec2::254]/", "ext::sh -c id",
+        "https://registry.example@10.0.0.1/", "https://registry.example\\@10.0.0.1/", "http://registry.example/",
+    ],
+)  # fmt: skip
 def test_no_challenge_or_redirect_leads_into_a_house(
     fake: FakeRegistry, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
