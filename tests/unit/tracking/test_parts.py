@@ -33,11 +33,15 @@ class Batch(ComputeBackend):
 
     def __init__(self) -> None:
         self.says: JobStatus | None = status()
-        self.asked = 0
+        self.asked = self.glanced = 0
         self.nodes: list[JobStatus] = []
 
     def describe(self, job: Job) -> JobStatus | None:
         self.asked += 1
+        return self.says
+
+    def glance(self, job: Job) -> JobStatus | None:
+        self.glanced += 1
         return self.says
 
     def nodes_of(self, job: Job, indexes: Sequence[int]) -> list[JobStatus]:
@@ -237,16 +241,32 @@ def test_a_sweep_that_ends_counts_all_and_fails_with_one(
     assert run.cost.seconds == 3600
 
 
+def test_the_end_of_a_sweep_is_not_taken_from_one_of_its_trainings(
+    sweep: Callable[[int], State], batch: Batch, backends: Backends
+) -> None:
+    """Hundreds of their events may come at that moment, and each would ask after all trainings."""
+    state = sweep(51)
+    later = NOW + timedelta(seconds=10)
+    batch.says = status(JobPhase.SUCCEEDED, children=ChildCount(total=51, succeeded=51))
+    run = heard(state, of_child(50, JobPhase.SUCCEEDED), backends, later)
+    assert run is not None
+    assert (run.state, batch.asked, batch.glanced) == (RunState.QUEUED, 0, 1)
+    run = heard(state, batch.says, backends, later)
+    assert run is not None
+    assert (run.state, batch.asked) == (RunState.SUCCEEDED, 1)
+
+
 def test_of_a_large_sweep_the_row_is_written_every_few_seconds(
     sweep: Callable[[int], State], batch: Batch, backends: Backends
 ) -> None:
     state = sweep(51)
     batch.says = status(JobPhase.RUNNING, children=ChildCount(total=51, running=1))
     heard(state, of_child(0), backends, NOW + timedelta(seconds=9))
-    assert batch.asked == 0
-    run = heard(state, of_child(0), backends, NOW + timedelta(seconds=10))
+    assert batch.glanced == 0
+    for index in range(20):
+        run = heard(state, of_child(index), backends, NOW + timedelta(seconds=10 + index / 4))
     assert run is not None
-    assert (batch.asked, run.children) == (1, ChildCount(total=51, running=1))
+    assert (batch.glanced, run.children) == (1, ChildCount(total=51, running=1))
 
 
 def test_a_training_that_nobody_is_known_to_have_submitted_changes_nothing(state: State, backends: Backends) -> None:

@@ -99,6 +99,7 @@ _FAILURES = {
 }
 
 
+_ENDED = (JobPhase.SUCCEEDED, JobPhase.FAILED)
 # Longer than the main machine needs to hear of a lost one, to store what its script left, and to end.
 _HEARS_WITHIN = timedelta(minutes=15)
 # Trainings of a sweep that is counted with every event, and how often a larger one is.
@@ -125,19 +126,25 @@ def track_job(state: State, status: JobStatus, at: datetime | None = None) -> Ru
 
 
 def track_sweep(
-    state: State, status: JobStatus, backends: Callable[[str], ComputeBackend], at: datetime | None = None
+    state: State,
+    run: Run | None,
+    status: JobStatus,
+    backends: Callable[[str], ComputeBackend],
+    at: datetime | None = None,
 ) -> Run | None:
     """What was heard of a sweep or of one of its trainings: its backend is asked how all of them stand.
 
     A sweep may have thousands of trainings and one row: of a large one the row is written every few seconds at most.
+    The end of the whole is heard of itself alone, since what it cost is asked of every training.
     """
     now = at or datetime.now(UTC)
-    run = state.table.run(status.run_id)
     if run is None or run.state.is_final or (status.child is not None and _is_fresh(run, now)):
         return run
-    job = run.job if status.child is not None else status.job
-    seen = backends(job.backend).describe(job) if job is not None else None
-    return run if seen is None else track_job(state, seen, now)
+    if status.child is None:
+        seen = backends(status.job.backend).describe(status.job)
+        return run if seen is None else track_job(state, seen, now)
+    seen = backends(run.job.backend).glance(run.job) if run.job is not None else None
+    return run if seen is None or seen.phase in _ENDED else track_job(state, seen, now)
 
 
 def track_node(
@@ -156,7 +163,7 @@ def track_node(
     whole = backends(run.job.backend).describe(run.job)
     if whole is None or whole.attempt != status.attempt:
         return run
-    if whole.phase is JobPhase.FAILED or whole.phase is JobPhase.SUCCEEDED:
+    if whole.phase in _ENDED:
         return track_job(state, whole, now)
     if state.objects.size(result_key(run.id, status.attempt)) is not None:
         return run
@@ -199,7 +206,7 @@ def _result(objects: Objects, status: JobStatus, place: str = "") -> AttemptResu
 
     `place`: in place of the run's id in a key.
     """
-    if status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
+    if status.phase not in _ENDED:
         return None
     try:
         return AttemptResult.model_validate_json(objects.get(result_key(place or status.run_id, status.attempt)))
@@ -219,7 +226,7 @@ def _observation(status: JobStatus, at: datetime, run: Run, result: AttemptResul
         cost=_cost(run, status),
         children=status.children,
     )
-    if status.phase not in (JobPhase.SUCCEEDED, JobPhase.FAILED):
+    if status.phase not in _ENDED:
         return seen
     ended_as = _final_state(status, run, result)
     failed = ended_as in (RunState.FAILED, RunState.TIMED_OUT)

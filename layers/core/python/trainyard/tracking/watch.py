@@ -78,7 +78,7 @@ def heard(state: State, status: JobStatus, backends: Backends, at: datetime | No
         if status.node is not None:
             return track_node(state, status, backends, at)
         of_sweep = status.child is not None or status.children is not None
-        return track_sweep(state, status, backends, at) if of_sweep else track_job(state, status, at)
+        return track_sweep(state, run, status, backends, at) if of_sweep else track_job(state, status, at)
     # One that is not noted yet is looked at when it is: the schedule is on.
     return look_after(state, run, backends, at or datetime.now(UTC)) if run.job is not None else run
 
