@@ -83,8 +83,8 @@ def main() -> None:
 def one_round(stack: Stack, folder: Path, share: float) -> None:
     user = User("ada", new_token(stack.addresses, "ada"), stack.addresses.api, folder)
     say(f"{PUSHES} pushes to {PROJECTS} projects, {share:.0%} errors; their commits are made")
+    stack.warm(at_once=2)  # before there are commits: the sweep is a function, too, and would find them all missed
     pushes = list(prepared(stack, user))
-    stack.warm(at_once=2)
     load, over = Load(), threading.Event()
     watchers = [
         threading.Thread(target=view, args=(stack, new_token(stack.addresses, "ada"), number, load, over), daemon=True)
