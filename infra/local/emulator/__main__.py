@@ -97,12 +97,11 @@ def _serve(state: Path, endpoint: socket.socket, api: socket.socket) -> None:
     from hypercorn.config import Config
     from ministack.app import app
 
-    from infra.local.emulator.batching_window import keep_batching_windows
     from infra.local.emulator.gateway import Gateway
     from infra.local.emulator.index_order import keep_indexes_in_order
     from infra.local.emulator.nested_stacks import remember_attributes
-    from infra.local.emulator.partial_batches import go_back_to_what_is_stuck
     from infra.local.emulator.rule_arns import name_rules_as_aws
+    from infra.local.emulator.streams import read_streams_as_aws_does
     from infra.local.emulator.throttling import (
         poll_as_wide_as_the_machine,
         start_as_many_at_once_as_there_are_cores,
@@ -114,8 +113,7 @@ def _serve(state: Path, endpoint: socket.socket, api: socket.socket) -> None:
     poll_as_wide_as_the_machine()
     start_as_many_at_once_as_there_are_cores()
     wait_while_throttled()
-    go_back_to_what_is_stuck()
-    keep_batching_windows()  # after what looks at each stream, of which it leaves some out
+    read_streams_as_aws_does()
     name_rules_as_aws()
     port, api_port = endpoint.getsockname()[1], api.getsockname()[1]
 

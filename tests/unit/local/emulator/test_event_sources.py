@@ -12,7 +12,7 @@ import pytest
 from ministack.core import lambda_runtime
 from ministack.services import dynamodb, lambda_svc, sqs
 
-from infra.local.emulator.partial_batches import go_back_to_what_is_stuck
+from infra.local.emulator.streams import read_streams_as_aws_does
 from infra.local.emulator.throttling import start_as_many_at_once_as_there_are_cores, wait_while_throttled
 
 THROTTLED = {"throttle": True, "error": True, "body": {"__type": "TooManyRequestsException"}}
@@ -48,40 +48,91 @@ def test_who_calls_by_the_api_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -
     assert lambda_svc._execute_function({}, {}) == THROTTLED
 
 
-def test_a_stream_goes_on_where_its_function_got_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    mapping = {
-        "UUID": "reader",
-        "EventSourceArn": "arn:aws:dynamodb:us-east-1:0:table/rows/stream/1",
-        "FunctionResponseTypes": ["ReportBatchItemFailures"],
-    }
-    records = [{"dynamodb": {"SequenceNumber": str(100 + number)}} for number in range(6)]
-    positions = {"reader": 1}  # the first was read before
-    seen: list[list[str]] = []
-    stuck = ["103", "", None]
+class Streams:
+    """An emulator's way with streams, in so far as we lean on it: it hands on what is there, and calls it done."""
 
-    def execute(_function: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-        seen.append([record["dynamodb"]["SequenceNumber"] for record in event["Records"]])
-        named = stuck.pop(0)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, mappings: list[dict[str, Any]], records: int) -> None:
+        self.records = [{"dynamodb": {"SequenceNumber": str(100 + number)}} for number in range(records)]
+        self.positions = {mapping["UUID"]: 1 for mapping in mappings}  # the first was read before
+        self.seen: list[tuple[str, list[str]]] = []
+        self.answers: list[str | None] = []
+        self.now = 100.0
+        replaced: list[tuple[Any, str, Any]] = [
+            (lambda_svc, "_iter_all_esms", lambda: iter([("0", "us-east-1", mapping) for mapping in mappings])),
+            (lambda_svc, "_dynamodb_stream_positions", self.positions),
+            (lambda_svc, "_esm_backoff_until", {}),
+            (lambda_svc, "_execute_function", self.execute),
+            (lambda_svc, "_poll_dynamodb_streams", self.poll),
+            (lambda_svc, "spawn_background", lambda function, *given, **_named: function(*given)),
+            (dynamodb, "stream_records_since", lambda _table, at, limit: self.records[at : at + limit]),
+            (dynamodb, "stream_end_position", lambda _table: len(self.records)),
+        ]
+        for module, name, replacement in replaced:
+            monkeypatch.setattr(module, name, replacement)
+        read_streams_as_aws_does(lambda: self.now)
+
+    def execute(self, _function: dict[str, Any], _event: dict[str, Any]) -> dict[str, Any]:
+        named = self.answers.pop(0) if self.answers else None
         return {"body": {"batchItemFailures": [] if named is None else [{"itemIdentifier": named}]}}
 
-    def poll() -> bool:  # as the emulator does: all of a batch is done if nothing crashed
+    def poll(self) -> bool:
         for _, _, each in lambda_svc._iter_all_esms():
-            batch = dynamodb.stream_records_since("rows", positions[each["UUID"]], 4)
+            batch = dynamodb.stream_records_since("rows", self.positions[each["UUID"]], 4)
+            self.seen.append((each["UUID"], [record["dynamodb"]["SequenceNumber"] for record in batch]))
             lambda_svc._execute_function({}, {"Records": batch})
-            positions[each["UUID"]] += len(batch)
+            self.positions[each["UUID"]] += len(batch)
         return True
 
-    monkeypatch.setattr(lambda_svc, "_iter_all_esms", lambda: iter([("0", "us-east-1", mapping)]))
-    monkeypatch.setattr(lambda_svc, "_dynamodb_stream_positions", positions)
-    monkeypatch.setattr(lambda_svc, "_esm_backoff_until", {})
-    monkeypatch.setattr(lambda_svc, "_execute_function", execute)
-    monkeypatch.setattr(lambda_svc, "_poll_dynamodb_streams", poll)
-    monkeypatch.setattr(dynamodb, "stream_records_since", lambda _table, at, limit: records[at : at + limit])
-    go_back_to_what_is_stuck()
-    for _ in range(3):
-        assert lambda_svc._poll_dynamodb_streams() is True
-    assert seen == [["101", "102", "103", "104"], ["103", "104", "105"], ["103", "104", "105"]]
-    assert positions == {"reader": 6}
+    def turn(self) -> None:
+        lambda_svc._esm_backoff_until.clear()
+        assert lambda_svc._poll_dynamodb_streams() is False
+
+
+def reader(name: str, **more: Any) -> dict[str, Any]:
+    source = "arn:aws:dynamodb:us-east-1:0:table/rows/stream/1"
+    return {"UUID": name, "EventSourceArn": source, "FunctionResponseTypes": ["ReportBatchItemFailures"], **more}
+
+
+def test_a_stream_goes_on_where_its_function_got_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch, [reader("one")], 6)
+    streams.answers = ["103", "", None]
+    for _ in range(5):
+        streams.turn()
+    assert [numbers for _, numbers in streams.seen] == [
+        ["101", "102", "103", "104"],
+        ["103", "104", "105"],
+        ["103", "104", "105"],
+    ]
+    assert streams.positions == {"one": 6}
+
+
+def test_a_reader_that_is_stuck_rests_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch, [reader("one")], 6)
+    streams.answers = ["101", None]
+    streams.turn()
+    assert lambda_svc._esm_backoff_until["one"] > time.time()
+    lambda_svc._poll_dynamodb_streams()
+    assert len(streams.seen) == 1
+
+
+def test_each_reader_rests_for_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, together = reader("at-once"), reader("together", MaximumBatchingWindowInSeconds=10)
+    streams = Streams(monkeypatch, [at_once, together], 2)
+    polled = []
+    for seconds in (0, 5, 10, 15, 20, 21):
+        streams.now = 100.0 + seconds
+        streams.records.append({"dynamodb": {"SequenceNumber": str(200 + seconds)}})
+        before = len(streams.seen)
+        streams.turn()
+        polled.append([name for name, _ in streams.seen[before:]])
+    alone, both = ["at-once"], ["at-once", "together"]
+    assert polled == [alone, alone, both, alone, both, alone]
+
+
+def test_a_stream_that_has_nothing_new_costs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch, [reader("one")], 1)
+    streams.turn()
+    assert streams.seen == []
 
 
 def test_processes_of_functions_start_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def show_badge(call: Call) -> Answer:
     """How the newest run came out, as an image. Of a private project only those see it who may read it."""
     project = readable_repository(call.state.table, call.repository, call.token)
     wanted = call.request.query
-    page = call.state.table.runs_of(project.full_name, _LOOKED_AT)
+    page = call.state.table.runs_of(project.full_name, _LOOKED_AT if wanted.keys() & {"run", "branch"} else 1)
     run = next((run for run in page.rows if _fits(run, wanted.get("run"), wanted.get("branch"))), None)
     words, colour = _words(run, wanted.get("metric"))
     headers = {
