@@ -50,7 +50,7 @@ class StreamReaders:
         return iter([only]) if only else self._all()
 
     def begin(self) -> bool:
-        """Start a reader for each stream that has something for a function. False: queues need not be looked at again."""
+        """Start a reader for each stream that has something for a function. False: that is no news of the queues."""
         for mapping in self._all():
             if ":dynamodb:" in mapping[2].get("EventSourceArn", "") and self._is_due(mapping[2]):
                 self._busy.add(mapping[2]["UUID"])
