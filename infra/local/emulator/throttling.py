@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Any
 
 PAUSE_SECONDS = 0.2
+_TURN_SECONDS = 0.02
 
 
 def poll_as_wide_as_the_machine() -> None:
@@ -26,22 +27,51 @@ def poll_as_wide_as_the_machine() -> None:
     lambda_svc._ESM_SQS_DEFAULT_CONCURRENCY = max(2, min(os.cpu_count() or 2, 5))  # noqa: SLF001
 
 
-def start_as_many_at_once_as_there_are_cores() -> None:
-    """Let functions' processes start one after the other, two at a time or as many as there are cores. Once.
+def start_as_many_at_once_as_there_are_cores(pause: Callable[[float], None] = time.sleep) -> None:
+    """Let functions' processes start in turn, two at a time or as many as there are cores. Once, before serving.
 
     AWS has a machine for each. Here sixty that start at once all take so long that their callers' time is over, they
-    are killed for it, and sixty others start.
+    are killed for it, and sixty others start. Who waits for a turn takes a process that has become free meanwhile.
     """
     from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
 
-    spawn = lambda_runtime.Worker._spawn  # noqa: SLF001
-    starting = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+    acquire, spawn = lambda_runtime.acquire_worker, lambda_runtime.Worker._spawn  # noqa: SLF001
+    turns = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
+    with_turn: set[int] = set()
+
+    def is_free(name: str, config: dict[str, Any], qualifier: str) -> bool:
+        with lambda_runtime._lock:  # noqa: SLF001
+            workers = lambda_runtime._workers.get(lambda_runtime._worker_key(name, config, qualifier), [])  # noqa: SLF001
+            return any(not worker.in_use for worker in workers)
+
+    @wraps(acquire)
+    def acquire_in_turn(
+        name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST", max_concurrency: int | None = None
+    ) -> Any:
+        while not is_free(name, config, qualifier):
+            if turns.acquire(blocking=False):
+                worker, how = acquire(name, config, code, qualifier, max_concurrency)
+                if how == "spawn":
+                    with_turn.add(id(worker))
+                else:
+                    turns.release()
+                return worker, how
+            pause(_TURN_SECONDS)
+        return acquire(name, config, code, qualifier, max_concurrency)
 
     @wraps(spawn)
     def spawn_in_turn(worker: Any) -> None:
-        with starting:  # what a function may take is counted from when it has started, as on AWS
+        # What a function may take is counted from when its process has started, as on AWS.
+        if id(worker) not in with_turn:
+            turns.acquire()
+        with_turn.discard(id(worker))
+        try:
             spawn(worker)
+        finally:
+            turns.release()
 
+    lambda_runtime.acquire_worker = lambda_svc.acquire_worker = acquire_in_turn
     lambda_runtime.Worker._spawn = spawn_in_turn  # noqa: SLF001
 
 
