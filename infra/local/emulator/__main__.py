@@ -27,7 +27,7 @@ def main() -> None:
     port, api_port = endpoint.getsockname()[1], api.getsockname()[1]
     temporary = options.state / "tmp"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)  # processes of a stack that was killed may still leave something there
     # All of it must be set before the emulator is imported: it reads its settings at import.
     os.environ.update(settings(options.state, port, api_port, keep=options.keep))
     sys.executable = str(_bare_interpreter(options.state))
