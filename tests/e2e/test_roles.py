@@ -59,6 +59,7 @@ RARELY = {
     ("Sweep", "dynamodb:PutItem"): "a run whose event was lost",
     ("Sweep", "dynamodb:GetItem"): "the same",
     ("Sweep", "dynamodb:Query"): "its schedule does not come round in a test",
+    ("Sweep", "dynamodb:BatchGetItem"): "the rows that it finds there",
     ("Sweep", "s3:GetObject"): "the result of a run whose end was not heard",
     ("Sweep", "s3:PutObject"): "what it remembers of a repository",
     ("Sweep", "ssm:GetParameter"): "the token of a repository that is looked at",
