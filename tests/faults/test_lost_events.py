@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 from faults.way import CHECK, PROJECT, furnished, scenes
-from faults.world import World, rules
+from faults.world import Step, World, rules
 
+from trainyard.cli.main import run as cli
+from trainyard.clients import client
 from trainyard.compute.registry import backend
 from trainyard.intake.unanswered import ask_again
 from trainyard.model.run import Run
@@ -45,11 +48,16 @@ def go(around: World, token: str, lost: tuple[str, str] | None) -> tuple[Run, Co
     return run, Counter(str(job.status) for job in around.batch._state.jobs.values())
 
 
-def _settle(around: World, lost: tuple[str, str] | None) -> None:
+def _settle(around: World, lost: tuple[str, str] | None) -> list[Step]:
+    """What was lost."""
+    dropped = []
     while around.pending:
         step = around.pending.popleft()
-        if lost not in ((step.function, step.event.get("detail-type")), (step.function, "*")):
+        if lost in ((step.function, step.event.get("detail-type")), (step.function, "*")):
+            dropped.append(step)
+        else:
             around.through(step)
+    return dropped
 
 
 def _sweep(around: World) -> None:
@@ -71,6 +79,40 @@ def test_what_was_lost_is_mended(around: tuple[World, str, Any], lost: tuple[str
     heard = [one.headers["webhook-id"] for one in made.host.received if "webhook-id" in one.headers]
     assert len(heard) == len(set(heard)) == 2
     assert made.state.table.unsettled_runs().rows == []
+
+
+@pytest.mark.parametrize("function", [function for function, _ in LOST])
+def test_dead_letters_that_are_sent_back_come_to_the_same_end(around: tuple[World, str, Any], function: str) -> None:
+    """The function fails all the time, until its dead-letter queue is redriven."""
+    made, token, start = around
+    made.restore(start)
+    dead: list[Step] = []
+    for scene in scenes(token)[:SCENES]:
+        step = scene(made)
+        made.pending.extend([step] if step else [])
+        dead += _settle(made, (function, "*"))
+        if function in ("validate_repo", "enqueue_job"):  # without it there is no job that could go on
+            _redrive(made, function, dead)
+    _redrive(made, function, dead)
+    (run,) = made.state.table.runs_of(PROJECT).rows
+    assert (run.state, run.logs.state, run.evaluation.verdict) == ("succeeded", "done", "passed")
+    assert Counter(str(job.status) for job in made.batch._state.jobs.values()) == Counter({"SUCCEEDED": 1})
+    assert (made.dead, run.is_settled) == ([], True)
+
+
+def _redrive(made: World, function: str, dead: list[Step]) -> None:
+    """As an operator does it; what comes out of the queue is delivered."""
+    sqs = client("sqs")
+    queue, letters = (sqs.create_queue(QueueName=f"trainyard-{function}{kind}")["QueueUrl"] for kind in ("", "-dead"))
+    for step in dead:
+        sqs.send_message(QueueUrl=letters, MessageBody=json.dumps(step.event))
+    dead.clear()
+    assert cli(["redrive"]) == 0
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+        for message in messages:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            made.pending.append(Step(function, json.loads(message["Body"]), message["MessageId"]))
+    _settle(made, None)
 
 
 QUESTIONS: dict[str, tuple[int, Callable[[World], bool]]] = {
