@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import io
 import itertools
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -135,3 +137,19 @@ def test_signing_in_leads_to_no_header_and_no_other_site(to: str) -> None:
     assert led.startswith("/")
     assert not led.startswith(("//", "/\\"))
     assert "\n" not in led
+
+
+def test_no_function_opens_what_it_need_not() -> None:
+    """Formats that run code, or whose readers are large and native, are for scripts alone."""
+    never = {"PIL", "cv2", "dill", "h5py", "joblib", "marshal", "numpy", "onnx", "pickle", "plistlib", "safetensors",
+             "shelve", "torch", "xml", "zipfile"}  # fmt: skip
+    found = {
+        (path.name, node.module if isinstance(node, ast.ImportFrom) else name.name)
+        for folder in ("layers/core/python", "functions")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+        if ((node.module or "") if isinstance(node, ast.ImportFrom) else name.name).partition(".")[0] in never
+    }
+    assert found == set()
