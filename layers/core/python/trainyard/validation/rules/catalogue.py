@@ -115,7 +115,7 @@ class FlavorMisfit(RunRule):
             view.place("flavor"),
             Text(
                 en=f"`{framework.name}` is for machines with {needs.en}, but `{flavor.name}` has {has.en}.",
-                zh=f"`{framework.name}` 用于{needs.zh}的机器，而 `{flavor.name}` 是{has.zh}的机器。",
+                zh=f"`{framework.name}` 用于{needs.zh} 的机器，而 `{flavor.name}` 的机器{has.zh}。",
             ),
             choose(None, fitting)
             if fitting
@@ -124,7 +124,7 @@ class FlavorMisfit(RunRule):
 
 
 _CARDS = {
-    Accelerator.NONE: Text(en="no accelerator", zh="无加速卡"),
+    Accelerator.NONE: Text(en="no accelerator", zh="没有加速卡"),
     Accelerator.NVIDIA: Text(en="an NVIDIA GPU", zh="带 NVIDIA GPU"),
     Accelerator.ASCEND: Text(en="an Ascend card", zh="带昇腾卡"),
 }
