@@ -99,7 +99,7 @@ def _serve(state: Path, endpoint: socket.socket, api: socket.socket) -> None:
 
     from infra.local.emulator.gateway import Gateway
     from infra.local.emulator.index_order import keep_indexes_in_order
-    from infra.local.emulator.nested_stacks import remember_attributes
+    from infra.local.emulator.nested_stacks import keep_what_stands
     from infra.local.emulator.rule_arns import name_rules_as_aws
     from infra.local.emulator.streams import read_streams_as_aws_does
     from infra.local.emulator.throttling import (
@@ -108,7 +108,7 @@ def _serve(state: Path, endpoint: socket.socket, api: socket.socket) -> None:
         wait_while_throttled,
     )
 
-    remember_attributes()
+    keep_what_stands()
     keep_indexes_in_order()
     poll_as_wide_as_the_machine()
     start_as_many_at_once_as_there_are_cores()
