@@ -27,10 +27,13 @@ def apply(client: Any, stack: str, template_url: str, parameters: dict[str, str]
         client.delete_stack(StackName=stack)
         _wait(client, stack)
         existing = None
+    good = ["CREATE_COMPLETE", "UPDATE_COMPLETE"]
     if _ask(client.update_stack if existing else client.create_stack, request):
         _wait(client, stack)
+    else:
+        good.append("UPDATE_ROLLBACK_COMPLETE")  # to this very template, after another one was refused
     done = _describe(client, stack)
-    if done is None or done["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+    if done is None or done["StackStatus"] not in good:
         raise _failure(client, stack, done)
     return {output["OutputKey"]: output["OutputValue"] for output in done.get("Outputs", [])}
 

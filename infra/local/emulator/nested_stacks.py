@@ -52,7 +52,11 @@ def keep_what_stands() -> None:
         logical_id: str | None = None,
         old_attrs: dict[str, Any] | None = None,
     ) -> tuple[str, dict[str, Any]]:
-        _refuse_emptying(resource_type, old_props, new_props)
+        if changed := _create_only_changes(resource_type, old_props, new_props):
+            raise ValueError(
+                f"{', '.join(changed)} of {logical_id} ({resource_type}) cannot be changed where it stands: a new, "
+                "empty one would take its place. Nothing was changed; with the template of before all of it is there."
+            )
         known = _attributes(stack_name, logical_id) if old_attrs is None else old_attrs
         seed = provisioners._NAME_SEED.get()  # noqa: SLF001
         before = _updated.set(_Standing(stack_name, logical_id, physical_id, seed))
@@ -87,15 +91,11 @@ def _attributes(stack_name: str, logical_id: str | None) -> dict[str, Any]:
     return dict(resources.get(logical_id, {}).get("Attributes") or {})
 
 
-def _refuse_emptying(resource_type: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+def _create_only_changes(resource_type: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     changed = [name for name in _CREATE_ONLY.get(resource_type, ()) if old.get(name) != new.get(name)]
     if resource_type == "AWS::DynamoDB::Table" and _retyped(old, new):
         changed.append("AttributeDefinitions")
-    if changed:
-        raise ValueError(
-            f"{', '.join(changed)} cannot be changed where it stands: a new, empty resource would take its place. "
-            "Nothing was changed; what lies in it is there again with the template of before."
-        )
+    return changed
 
 
 def _retyped(old: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -154,7 +154,7 @@ def test_what_would_put_an_empty_one_in_their_place_is_refused_and_loses_nothing
 ) -> None:
     storage = Storage(monkeypatch)
     before = storage.template
-    with pytest.raises(ValueError, match=f"{named} cannot be changed where it stands"):
+    with pytest.raises(ValueError, match=f"{named} of (Table|Bucket) .* cannot be changed where it stands"):
         storage.update(change)
     assert storage.holds_everything()
     storage.template = before
