@@ -175,6 +175,9 @@ def test_a_failure_names_the_resource_and_the_reason_and_can_be_mended(emulator,
         deploy(template(tmp_path, broken), emulator.endpoint, "mended", {}, batch)
     whole = {"Table": {"Type": "AWS::SQS::Queue"}}
     assert deploy(template(tmp_path, whole), emulator.endpoint, "mended", {}, batch) == {}
+    with pytest.raises(DeploymentFailed, match=r"Definition .*Wings"):  # and is rolled back
+        deploy(template(tmp_path, whole | broken), emulator.endpoint, "mended", {}, batch)
+    assert deploy(template(tmp_path, whole), emulator.endpoint, "mended", {}, batch) == {}
 
 
 def test_an_unknown_parameter_and_a_missing_folder_are_named(emulator, batch, tmp_path):
