@@ -246,7 +246,7 @@ def test_webhooks_that_are_wrong_are_refused(stack: Stack, user: User) -> None:
     assert right is not None
     assert post_hook(stack, "/hooks/github/ada/hooked", body, None) == 401
     assert post_hook(stack, "/hooks/github/ada/hooked", body, "wrong") == 401
-    assert post_hook(stack, "/hooks/github/ada/nobody", body, right) == 404
+    assert post_hook(stack, "/hooks/github/ada/nobody", body, right) == 401
     assert post_hook(stack, "/hooks/github/ada/hooked", b" " * 26_000_000, right) == 413
 
 
