@@ -100,10 +100,18 @@ def _failure(client: Any, stack: str, described: dict[str, Any] | None) -> Deplo
 
 
 def _failed_resources(client: Any, stack: str) -> list[str]:
-    events = client.describe_stack_events(StackName=stack)["StackEvents"]
+    """What failed in the newest create or update, oldest first."""
+    newest: list[dict[str, Any]] = []
+    for event in client.describe_stack_events(StackName=stack)["StackEvents"]:
+        newest.append(event)
+        if event["LogicalResourceId"] == stack and event["ResourceStatus"] in (
+            "CREATE_IN_PROGRESS",
+            "UPDATE_IN_PROGRESS",
+        ):
+            break
     return [
         f"{event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', '')}"
-        for event in reversed(events)
+        for event in reversed(newest)
         if event["ResourceStatus"].endswith("FAILED")
     ]
 

@@ -175,8 +175,11 @@ def test_a_failure_names_the_resource_and_the_reason_and_can_be_mended(emulator,
         deploy(template(tmp_path, broken), emulator.endpoint, "mended", {}, batch)
     whole = {"Table": {"Type": "AWS::SQS::Queue"}}
     assert deploy(template(tmp_path, whole), emulator.endpoint, "mended", {}, batch) == {}
-    with pytest.raises(DeploymentFailed, match=r"Definition .*Wings"):  # and is rolled back
-        deploy(template(tmp_path, whole | broken), emulator.endpoint, "mended", {}, batch)
+    for unknown in ("Horns", "Tail"):  # each is rolled back, and the next failure tells of itself alone
+        definition["ContainerProperties"] = {"Image": "x", "Command": ["a"], unknown: "2"}
+        with pytest.raises(DeploymentFailed) as failed:
+            deploy(template(tmp_path, whole | broken), emulator.endpoint, "mended", {}, batch)
+        assert [word for word in ("Wings", "Horns", "Tail") if word in str(failed.value)] == [unknown]
     assert deploy(template(tmp_path, whole), emulator.endpoint, "mended", {}, batch) == {}
 
 
