@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PY_SOURCES := layers/core/python functions infra tests
-# How many processes run the tests (auto: one for each core); 0: none beside pytest's own.
+# How many processes run the tests (auto: one for each core, two at most); 0: none beside pytest's own.
 # tests/conftest.py says what stays together, and in which order they begin. A process that dies ends the run.
 WORKERS ?= auto
-PYTEST_PARALLEL := -n $(WORKERS) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
+PYTEST_PARALLEL := -n $(WORKERS) --maxprocesses 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 TEMPLATES := template.yaml $(wildcard infra/*.yaml infra/recipes/*.yaml)
 
 .PHONY: setup demo demo-ascend smoke-modelarts up down test lint unit e2e bench format audit sbom build images chroot clean help

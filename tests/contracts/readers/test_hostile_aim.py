@@ -65,6 +65,12 @@ def test_a_value_that_unfolds_to_more_than_memory(tmp_path: Path, monkeypatch: p
     assert [len(one.metrics()[0].points) for one in read_aim(tmp_path)] == [3]
 
 
+def test_threads_set_no_memory_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RocksDB has a few: what they might take must not leave too little to read with."""
+    reading(monkeypatch, BOUNDED.format("reader._MEMORY_BYTES = 256 << 20"))
+    assert len(read_aim(REPOSITORY)) == 1
+
+
 def test_rows_and_names_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     many = {key("seqs", "v2", "chunks", "a", 0, f"m{number}", "val", 0): b"\x03" + bytes(8) for number in range(50)}
     long = {key("seqs", "v2", "chunks", "a", 0, "n" * 5000, "val", 0): b"\x03" + bytes(8)}

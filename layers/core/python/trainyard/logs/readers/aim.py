@@ -132,7 +132,13 @@ def _told(folder: Path) -> Iterator[bytes]:
     """What the reader's process says, a run on each line, to its end or ours."""
     # The interpreter of a function finds its own library by LD_LIBRARY_PATH.
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    environment = {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LANG": "C.UTF-8"}
+    environment = {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "LANG": "C.UTF-8",
+        # The C library sets 64 or 128 MB of addresses apart for each thread, and addresses are what is limited.
+        "MALLOC_ARENA_MAX": "1",
+    }
     reader = subprocess.Popen(
         [sys.executable, *_READER, str(folder.resolve())],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
