@@ -4,7 +4,7 @@ BIN := .venv/bin
 PY_SOURCES := layers/core/python functions infra tests
 # How many processes run the tests (auto: one for each core, two at most); 0: none beside pytest's own.
 # tests/conftest.py says what stays together, and in which order they begin. A process that dies ends the run.
-WORKERS ?= auto
+WORKERS ?= 0
 PYTEST_PARALLEL := -n $(WORKERS) --maxprocesses 2 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 TEMPLATES := template.yaml $(wildcard infra/*.yaml infra/recipes/*.yaml)
 
