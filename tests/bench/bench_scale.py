@@ -85,10 +85,10 @@ def cursor_near_the_end(state: State, size: int) -> str:
 
 def rewritten(cursor: str, run_id: str) -> str:
     """The cursor behind another run: to walk there from the newest would read everything between."""
-    from trainyard.store.table import _read_cursor, _write_cursor
+    from trainyard.store.table.cursors import read_cursor, write_cursor
 
-    key = _read_cursor(cursor, "project", PROJECT)
-    return _write_cursor({**key, "pk": {"S": f"RUN#{run_id}"}, "sort": {"S": run_id}})
+    key = read_cursor(cursor, "project", PROJECT)
+    return write_cursor({**key, "pk": {"S": f"RUN#{run_id}"}, "sort": {"S": run_id}})
 
 
 def asking(root: str, token: str) -> Callable[[str], bytes]:
