@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainyard.logs.failure import FailureFinder
 from trainyard.model.request import InputFile, PinnedInput, RunRequest
 from trainyard.model.result import AttemptResult
+from trainyard.model.run import FailureReason
 from trainyard.model.spec import RunSpec
 from trainyard.runner.attempt import run_attempt
 from trainyard.runner.job import Job
@@ -161,3 +163,15 @@ class Rig:
 
     def output(self, name: str) -> bytes:
         return self.objects.get(layout.output_prefix(RUN_ID) + name)
+
+
+def failure(rig: Rig, result: AttemptResult) -> FailureReason:
+    """What the run's page will say: the runner's own word, or what the log tells."""
+    if result.kind is not None:
+        assert result.reason is not None
+        return FailureReason(kind=result.kind, message=result.reason)
+    finder = FailureFinder()
+    finder.feed(rig.printed().encode())
+    reason = finder.reason(result.exit_code, result.signal)
+    assert reason is not None, rig.printed()
+    return reason

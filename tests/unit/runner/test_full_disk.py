@@ -10,11 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from unit.runner.rig import RUN_ID, Rig
+from unit.runner.rig import RUN_ID, Rig, failure
 
-from trainyard.logs.failure import FailureFinder
-from trainyard.model.result import AttemptResult, Ending
-from trainyard.model.run import FailureReason
+from trainyard.model.result import Ending
 from trainyard.model.text import Text
 from trainyard.runner import shipping
 from trainyard.runner.limits import DISK_RESERVE_BYTES
@@ -61,7 +59,7 @@ def test_a_script_that_fills_the_disk(rig: Rig, small_disk: Path, end: str) -> N
     result, log = rig.result(), rig.log()
     assert (result.ending, result.log_bytes) == (Ending.SCRIPT_FAILED, len(log))
     assert "loss is 0.5" in rig.printed()
-    reason = _reason(rig, result)
+    reason = failure(rig, result)
     assert reason.kind == "no_space"
     assert "disk" in reason.message.en
     assert "磁盘" in reason.message.zh
@@ -74,18 +72,6 @@ def test_a_script_that_fills_the_disk(rig: Rig, small_disk: Path, end: str) -> N
     rig.request("print('trained')", output=False)
     assert rig.start().wait(60) == 0
     assert "trained" in rig.printed()
-
-
-def _reason(rig: Rig, result: AttemptResult) -> FailureReason:
-    """What the run's page will say."""
-    if result.kind is not None:
-        assert result.reason is not None
-        return FailureReason(kind=result.kind, message=result.reason)
-    finder = FailureFinder()
-    finder.feed(rig.printed().encode())
-    reason = finder.reason(result.exit_code, result.signal)
-    assert reason is not None
-    return reason
 
 
 LINES = [f"step {number}, loss is {1 / (number + 1)}\n".encode() for number in range(2000)]

@@ -17,11 +17,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from unit.runner.rig import LIBRARY, RUN_ID, Rig, processes_with
+from unit.runner.rig import LIBRARY, RUN_ID, Rig, failure, processes_with
 
-from trainyard.logs.failure import FailureFinder
 from trainyard.model.result import AttemptResult, Ending
-from trainyard.model.run import FailureReason
 from trainyard.runner import process, reasons
 from trainyard.runner.isolation import PROTECTIONS
 from trainyard.runner.limits import Limit
@@ -75,18 +73,6 @@ def attempt(rig: Rig, script: str, **environment: str) -> AttemptResult:
     rig.request(script, output=False)
     rig.start(TRAINYARD_ISOLATION="required", **environment).wait(LIMIT_SECONDS)
     return rig.result()
-
-
-def failure(rig: Rig, result: AttemptResult) -> FailureReason:
-    """What the run's page will say: the runner's own word, or what the log tells."""
-    if result.kind is not None:
-        assert result.reason is not None
-        return FailureReason(kind=result.kind, message=result.reason)
-    finder = FailureFinder()
-    finder.feed(rig.printed().encode())
-    reason = finder.reason(result.exit_code, result.signal)
-    assert reason is not None, rig.printed()
-    return reason
 
 
 def test_every_protection_is_given_and_named(place: Rig) -> None:

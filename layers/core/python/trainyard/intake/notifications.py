@@ -10,17 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trainyard.hosts.addresses import checked_address
 from trainyard.hosts.standard_webhooks import new_signing_key
-from trainyard.intake.permissions import writable_repository
+from trainyard.intake.permissions import writable_project
 from trainyard.model.errors import Conflict, InvalidInput, NotFound
 from trainyard.model.event_name import EventName
 from trainyard.model.notification import ANNOUNCED, USUAL, Channel, Notification
-from trainyard.model.repository import AccessToken, Repository, RepositoryKind
+from trainyard.model.repository import AccessToken, Repository
 from trainyard.model.settings import settings
 from trainyard.model.text import Text
 from trainyard.store import State
 from trainyard.store.secrets import notification_secret_name
 
 MOST = 10
+_NO_PROJECT = Text(en="Only projects have runs to tell of.", zh="只有项目才有训练可以通知。")
 
 
 class NewNotification(BaseModel):
@@ -51,7 +52,7 @@ def add_notification(
         InvalidInput: neither an https address nor a topic, or an event that nobody can hear of.
         Conflict: the project has as many as it may have.
     """
-    repository = _project(state, project, token)
+    repository = writable_project(state.table, project, token, _NO_PROJECT)
     assert token is not None
     channel = Channel.SNS if wanted.target.startswith("arn:") else Channel.WEBHOOK
     _check(channel, wanted)
@@ -77,12 +78,12 @@ def add_notification(
 
 def list_notifications(state: State, project: str, token: AccessToken | None) -> list[Notification]:
     """Only for those who may write: addresses may hold what not everybody should know."""
-    return _project(state, project, token).notifications
+    return writable_project(state.table, project, token, _NO_PROJECT).notifications
 
 
 def remove_notification(state: State, project: str, token: AccessToken | None, notification_id: str) -> None:
     """NotFound if there is none of that id; else the errors of `writable_repository`."""
-    repository = _project(state, project, token)
+    repository = writable_project(state.table, project, token, _NO_PROJECT)
     gone = notification(repository, notification_id)
     state.table.change_repository(
         repository.full_name,
@@ -97,13 +98,6 @@ def notification(repository: Repository, notification_id: str) -> Notification:
         if one.id == notification_id:
             return one
     raise NotFound(Text(en="The project has no notification of that id.", zh="该项目没有此编号的通知。"))
-
-
-def _project(state: State, project: str, token: AccessToken | None) -> Repository:
-    repository = writable_repository(state.table, project, token)
-    if repository.kind is not RepositoryKind.PROJECT:
-        raise InvalidInput(Text(en="Only projects have runs to tell of.", zh="只有项目才有训练可以通知。"))
-    return repository
 
 
 def _check(channel: Channel, wanted: NewNotification) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trainyard.model.errors import Forbidden, NotFound, Unauthenticated
+from trainyard.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from trainyard.model.ids import is_run_id
-from trainyard.model.repository import FULL_NAME, AccessToken, Repository, Scope
+from trainyard.model.repository import FULL_NAME, AccessToken, Repository, RepositoryKind, Scope
 from trainyard.model.run import Run
 from trainyard.model.text import Text
 from trainyard.store.table import Table
@@ -77,6 +77,14 @@ def writable_repository(table: Table, full_name: str, token: AccessToken | None)
                 zh=f"只有 {repository.owner} 和 {full_name} 的成员可以执行此操作。请联系所有者将您加为成员。",
             )
         )
+    return repository
+
+
+def writable_project(table: Table, full_name: str, token: AccessToken | None, otherwise: Text) -> Repository:
+    """As `writable_repository`; InvalidInput, which says `otherwise`, where it is no project."""
+    repository = writable_repository(table, full_name, token)
+    if repository.kind is not RepositoryKind.PROJECT:
+        raise InvalidInput(otherwise)
     return repository
 
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from trainyard.intake.permissions import writable_repository
+from trainyard.intake.permissions import writable_project
 from trainyard.model.errors import Conflict, InvalidInput, NotFound
 from trainyard.model.image import is_registry
 from trainyard.model.registry_login import RegistryCredentials, RegistryLogin, RegistryPassword, RegistryUser
-from trainyard.model.repository import AccessToken, Repository, RepositoryKind
+from trainyard.model.repository import AccessToken, Repository
 from trainyard.model.settings import settings
 from trainyard.model.text import Text
 from trainyard.registries.ecr import ecr_host
@@ -18,6 +18,7 @@ from trainyard.store import State
 from trainyard.store.registry_logins import keep_registry_credentials, registry_login_name
 
 MOST = 10
+_NO_PROJECT = Text(en="Only projects have runs on images.", zh="只有项目才有使用镜像的训练。")
 
 
 class NewRegistryLogin(BaseModel):
@@ -52,7 +53,7 @@ def keep_registry_login(
         InvalidInput: no registry that images may come from here, or one that takes no passwords.
         Conflict: the project has logins for as many registries as it may have.
     """
-    repository = _project(state, project, token)
+    repository = writable_project(state.table, project, token, _NO_PROJECT)
     assert token is not None
     registry = _checked(registry, "registry")
     _check_usable(registry)
@@ -79,12 +80,12 @@ def keep_registry_login(
 
 
 def list_registry_logins(state: State, project: str, token: AccessToken | None) -> list[RegistryLogin]:
-    return _project(state, project, token).registries
+    return writable_project(state.table, project, token, _NO_PROJECT).registries
 
 
 def remove_registry_login(state: State, project: str, registry: str, token: AccessToken | None) -> None:
     """NotFound if there is none for that registry; else the errors of `writable_repository`."""
-    repository = _project(state, project, token)
+    repository = writable_project(state.table, project, token, _NO_PROJECT)
     registry = registry.lower()
     if registry not in {one.registry for one in repository.registries}:
         raise NotFound(
@@ -94,13 +95,6 @@ def remove_registry_login(state: State, project: str, registry: str, token: Acce
     state.table.change_repository(
         repository.full_name, lambda known: known.model_copy(update={"registries": _without(known, registry)})
     )
-
-
-def _project(state: State, project: str, token: AccessToken | None) -> Repository:
-    repository = writable_repository(state.table, project, token)
-    if repository.kind is not RepositoryKind.PROJECT:
-        raise InvalidInput(Text(en="Only projects have runs on images.", zh="只有项目才有使用镜像的训练。"))
-    return repository
 
 
 def _checked(host: str, field: str) -> str:
